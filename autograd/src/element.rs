@@ -1,0 +1,137 @@
+//! What a tensor can hold: [`Element`], and among those the two [`Float`]s that have gradients.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+use crate::kernel::gemm::Product;
+use crate::pool::Pool;
+use crate::real::math::Math;
+
+/// A type that a [`Tensor`](crate::Tensor) can hold: `f32`, `f64`, `i32`, `i64`, `u8`, `bool`.
+pub trait Element: Copy + Default + PartialEq + Debug + Display + Send + Sync + 'static {
+    /// Runs `f` on this thread's pool of buffers; `None` while the thread is being torn down.
+    #[doc(hidden)]
+    fn with_pool<R>(f: impl FnOnce(&mut Pool<Self>) -> R) -> Option<R>;
+
+    /// The text of one element in a printed tensor.
+    #[doc(hidden)]
+    fn text(self, precision: Option<usize>) -> String {
+        let _ = precision;
+        self.to_string()
+    }
+}
+
+/// An element type with gradients: `f32` (the default everywhere) or `f64`.
+pub trait Float:
+    Element
+    + Math
+    + Product
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + Sum
+    + approx::AbsDiffEq<Epsilon = Self>
+    + approx::RelativeEq
+    + approx::UlpsEq
+{
+    const ZERO: Self;
+    const ONE: Self;
+    const NEG_INFINITY: Self;
+
+    /// The nearest value of this type.
+    fn of(x: f64) -> Self;
+    fn to_f64(self) -> f64;
+    fn is_nan(self) -> bool;
+    fn is_finite(self) -> bool;
+
+    /// This thread's store of spent tapes, kept for their capacity.
+    #[doc(hidden)]
+    fn with_spares<R>(f: impl FnOnce(&mut crate::tape::Spares<Self>) -> R) -> Option<R>;
+}
+
+macro_rules! element {
+    ($t:ty $(, $text:expr)?) => {
+        impl Element for $t {
+            fn with_pool<R>(f: impl FnOnce(&mut Pool<Self>) -> R) -> Option<R> {
+                std::thread_local! {
+                    static POOL: std::cell::RefCell<Pool<$t>> =
+                        const { std::cell::RefCell::new(Pool::new()) };
+                }
+                POOL.try_with(|pool| f(&mut pool.borrow_mut())).ok()
+            }
+            $(fn text(self, precision: Option<usize>) -> String {
+                let text: fn(f64, Option<usize>) -> String = $text;
+                text(f64::from(self), precision)
+            })?
+        }
+    };
+}
+
+/// Six significant digits at most, without trailing zeros; very large and small ones in
+/// scientific notation.
+fn float_text(x: f64, precision: Option<usize>) -> String {
+    if let Some(digits) = precision {
+        return format!("{x:.digits$}");
+    }
+    if !x.is_finite() || x == 0.0 {
+        return format!("{x}");
+    }
+    let magnitude = x.abs().log10().floor() as i32;
+    if !(-5..7).contains(&magnitude) {
+        return format!("{x:.4e}");
+    }
+    let text = format!("{x:.*}", (5 - magnitude).max(0) as usize);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+element!(f32, float_text);
+element!(f64, float_text);
+element!(i32);
+element!(i64);
+element!(u8);
+element!(bool);
+
+macro_rules! float {
+    ($t:ty) => {
+        impl Float for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
+
+            #[inline(always)]
+            fn of(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                <$t>::is_nan(self)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                <$t>::is_finite(self)
+            }
+            fn with_spares<R>(f: impl FnOnce(&mut crate::tape::Spares<Self>) -> R) -> Option<R> {
+                std::thread_local! {
+                    static SPARES: std::cell::RefCell<crate::tape::Spares<$t>> =
+                        const { std::cell::RefCell::new(crate::tape::Spares::new()) };
+                }
+                SPARES.try_with(|spares| f(&mut spares.borrow_mut())).ok()
+            }
+        }
+    };
+}
+
+float!(f32);
+float!(f64);

@@ -1,0 +1,37 @@
+//! Tensors, the tape, operations and gradients of any order.
+//!
+//! | here | is |
+//! | --- | --- |
+//! | [`Tensor`] | an n-dimensional array |
+//! | [`Tape`], [`Var`] | the list of a computation, and a value on it |
+//! | [`Op`] | an operation: value and derivative side by side |
+//! | [`Real`], [`Rule`], [`fused!`] | an elementwise formula, written once and read as kernel, derivative and record |
+//! | [`Gradients`] | what [`Var::backward`] returns |
+//! | [`Param`], [`Module`] | parameters, and how they are found in a model |
+//! | [`check`] | gradient checks |
+//!
+//! What does not live here: layers, optimisers, data, training.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod check;
+mod element;
+mod kernel;
+mod op;
+mod ops;
+mod param;
+mod pool;
+mod real;
+mod rule;
+mod tape;
+mod tensor;
+
+pub use element::{Element, Float};
+pub use op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+pub use ops::elementwise::Fuse;
+pub use ops::linear::Activation;
+pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};
+pub use real::{Dual, Literal, Num, Real, Sym};
+pub use rule::Rule;
+pub use tape::{Gradients, NoGradient, Tape, Var};
+pub use tensor::{Arange, Dims, MAX_RANK, Nested, Rng, Tensor};

@@ -1,0 +1,184 @@
+//! The dense layer as one operation: product, bias and activation.
+
+use std::iter::zip;
+
+use smallvec::SmallVec;
+
+use super::matmul::{matrix, product};
+use crate::element::Float;
+use crate::kernel::gemm::gemm;
+use crate::kernel::map::{Body, contiguous};
+use crate::kernel::reduce;
+use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::real::{Num, Real};
+use crate::tape::Var;
+use crate::tensor::{Dims, Tensor};
+
+/// The activations that [`Var::linear`] fuses: those whose derivative follows from the result, so
+/// that nothing else has to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Activation {
+    #[default]
+    Identity,
+    Relu,
+    Sigmoid,
+    Tanh,
+}
+
+impl Activation {
+    /// The activation of a variable.
+    #[track_caller]
+    pub fn of<'t, T: Float>(self, x: Var<'t, T>) -> Var<'t, T> {
+        match self {
+            Activation::Identity => x,
+            Activation::Relu => x.relu(),
+            Activation::Sigmoid => x.sigmoid(),
+            Activation::Tanh => x.tanh(),
+        }
+    }
+}
+
+/// y = f(z), in place: the input of the kernel is its output's old content, so it is copied a tile
+/// at a time.
+struct Activate(Activation);
+
+impl<T: Float> Body<T> for Activate {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self, _: &[&[T]], outs: &mut [&mut [T]]) {
+        for y in outs.iter_mut() {
+            match self.0 {
+                Activation::Identity => {}
+                Activation::Relu => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).relu().0),
+                Activation::Sigmoid => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).sigmoid().0),
+                Activation::Tanh => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).tanh().0),
+            }
+        }
+    }
+}
+
+/// The cotangent of z from y = f(z) and the cotangent of y.
+struct Slope(Activation);
+
+impl<T: Float> Body<T> for Slope {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
+        let (y, g) = (ins[0], ins[1]);
+        let pairs = zip(&mut *outs[0], zip(y, g));
+        match self.0 {
+            Activation::Identity => pairs.for_each(|(z, (_, &g))| *z = g),
+            Activation::Relu => pairs.for_each(|(z, (&y, &g))| {
+                // NaN stays NaN: y > 0 would hide it.
+                *z = if y <= T::ZERO { T::ZERO } else if y > T::ZERO { g } else { y };
+            }),
+            Activation::Sigmoid => pairs.for_each(|(z, (&y, &g))| *z = g * (y * (T::ONE - y))),
+            Activation::Tanh => pairs.for_each(|(z, (&y, &g))| *z = g * (T::ONE - y * y)),
+        }
+    }
+}
+
+/// y = f(x·w + b): x `[m, k]`, w `[k, n]`, and b `[n]` if there is one.
+#[derive(Debug)]
+struct Linear {
+    activation: Activation,
+}
+
+impl<T: Float> Op<T> for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Outputs<T> {
+        let (x, w) = (inputs[0], inputs[1]);
+        let (m, k, n) = (x.shape[0], x.shape[1], w.shape[1]);
+        let bias = inputs.get(2).map(|bias| bias.contiguous());
+        [Tensor::build(Dims::new(&[m, n]), |y| {
+            if let Some(bias) = &bias
+                && n > 0
+            {
+                y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias.dense()));
+            }
+            gemm(m, k, n, matrix(x), matrix(w), y, bias.is_some());
+            if self.activation != Activation::Identity {
+                contiguous(&Activate(self.activation), &[], &mut [y]);
+            }
+        })]
+        .into()
+    }
+
+    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
+        let (x, w, y) = (cx.inputs[0], cx.inputs[1], cx.outputs[0]);
+        let mut g = cx.cotangent_of(0);
+        if self.activation != Activation::Identity {
+            let cotangent = g.contiguous();
+            let ins = [y.dense(), cotangent.dense()];
+            g = Tensor::build(y.shape, |z| contiguous(&Slope(self.activation), &ins, &mut [z]));
+        }
+        let mut found: FastCotangents<T> = SmallVec::new();
+        found.push(cx.needs[0].then(|| product(&g, &w.t())));
+        found.push(cx.needs[1].then(|| product(&x.t(), &g)));
+        if cx.inputs.len() == 3 {
+            found.push(cx.needs[2].then(|| {
+                let (g, n) = (g.contiguous(), w.shape[1]);
+                Tensor::build(Dims::new(&[n]), |b| reduce::sum(g.dense(), x.shape[0], n, b))
+            }));
+        }
+        Some(found)
+    }
+
+    fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (x, w, y, g) = (cx.input(0), cx.input(1), cx.output(0), cx.cotangent());
+        let z = match self.activation {
+            Activation::Identity => g,
+            Activation::Relu => g * y.sign(), // y ≥ 0: the sign is 0, 1 or NaN
+            Activation::Sigmoid => g * (y * (1.0 - y)),
+            Activation::Tanh => g * (1.0 - y * y),
+        };
+        let mut found = cx.wrt([&|| z.matmul(w.t()), &|| x.t().matmul(z), &|| z.sum_axes(&[0])]);
+        found.truncate(cx.inputs().len());
+        found
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// f(x·w + b) as one operation: x `[.., inputs]`, w `[inputs, outputs]`, b `[outputs]`, all leading
+    /// axes of x being a batch.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Activation, Tape, Tensor};
+    /// let tape = Tape::<f32>::new();
+    /// let x = tape.constant(Tensor::from([[1., 2.]]));
+    /// let w = tape.var(Tensor::from([[1., -1.], [1., -1.]]));
+    /// let b = tape.var(Tensor::from([0.5, 0.5]));
+    /// assert_eq!(x.linear(w, Some(b), Activation::Relu).value().to_vec(), [3.5, 0.]);
+    /// ```
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    #[track_caller]
+    pub fn linear(
+        self,
+        weight: Var<'t, T>,
+        bias: Option<Var<'t, T>>,
+        activation: Activation,
+    ) -> Var<'t, T> {
+        let (x, w) = (self.shape(), weight.shape());
+        assert!(w.len() == 2, "linear: the weight is a matrix [inputs, outputs], not {w:?}");
+        assert!(
+            x.last() == Some(&w[0]),
+            "linear: input {x:?} does not fit weight {w:?} [inputs, outputs] ({} vs {})",
+            x.last().map_or("nothing".into(), ToString::to_string),
+            w[0]
+        );
+        if let Some(bias) = bias {
+            let b = bias.shape();
+            assert!(*b == [w[1]], "linear: bias {b:?} does not fit weight {w:?} [inputs, outputs]");
+        }
+        let rows: usize = x[..x.len() - 1].iter().product();
+        let inputs: SmallVec<[Var<'t, T>; 3]> =
+            [self.reshape(&[rows, w[0]]), weight].into_iter().chain(bias).collect();
+        let y = self.tape().apply(Linear { activation }, &inputs);
+        let mut shape = x;
+        shape[x.len() - 1] = w[1];
+        y.reshape(&shape)
+    }
+}

@@ -1,0 +1,125 @@
+//! Matrix products: matrices, batches of them, broadcast batches.
+
+use crate::element::Float;
+use crate::kernel::copy::each;
+use crate::kernel::gemm::{Mat, gemm};
+use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::tape::Var;
+use crate::tensor::layout::broadcast;
+use crate::tensor::{Dims, Tensor};
+
+/// The last two axes as a matrix for the kernels, whatever the strides.
+pub(crate) fn matrix<T: Float>(x: &Tensor<T>) -> Mat<'_, T> {
+    let rank = x.rank();
+    Mat { data: x.raw(), rs: x.strides[rank - 2], cs: x.strides[rank - 1] }
+}
+
+/// c = a·b for matrices, `[m, k] · [k, n]`.
+pub(crate) fn product<T: Float>(a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
+    let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
+    Tensor::build(Dims::new(&[m, n]), |c| gemm(m, k, n, matrix(a), matrix(b), c, false))
+}
+
+/// `[.., m, k] · [.., k, n]`, the leading axes broadcast.
+#[derive(Debug)]
+struct MatMul;
+
+impl<T: Float> Op<T> for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
+        let [a, b] = x else { unreachable!("matmul has two inputs") };
+        if a.rank() == 2 && b.rank() == 2 {
+            return [product(a, b)].into();
+        }
+        let (rank_a, rank_b) = (a.rank() - 2, b.rank() - 2);
+        let (m, k, n) = (a.shape[rank_a], a.shape[rank_a + 1], b.shape[rank_b + 1]);
+        let Some(batch) = broadcast(&a.shape[..rank_a], &b.shape[..rank_b]) else {
+            unreachable!("checked before the operation is applied")
+        };
+        let whole = |x: &Tensor<T>| {
+            let last = &x.shape[x.rank() - 2..];
+            x.broadcast_to(&batch.iter().chain(last).copied().collect::<Dims>())
+        };
+        let (a, b) = (whole(a), whole(b));
+        let shape: Dims = batch.iter().copied().chain([m, n]).collect();
+        let leading = |x: &Tensor<T>| Dims::new(&x.strides[..batch.len()]);
+        [Tensor::build(shape, |c| {
+            let mut offsets = Vec::with_capacity(batch.product());
+            each(&batch, &leading(&b), |_, at| offsets.push(at));
+            each(&batch, &leading(&a), |i, at| {
+                let (mut a, mut b) = (matrix(&a), matrix(&b));
+                (a.data, b.data) = (&a.data[at..], &b.data[offsets[i]..]);
+                gemm(m, k, n, a, b, &mut c[i * m * n..][..m * n], false);
+            });
+        })]
+        .into()
+    }
+
+    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
+        let (a, b, g) = (cx.inputs[0], cx.inputs[1], cx.cotangent_of(0));
+        if a.rank() != 2 || b.rank() != 2 {
+            return None;
+        }
+        let (a_needed, b_needed) = (cx.needs[0], cx.needs[1]);
+        let found = [a_needed.then(|| product(&g, &b.t())), b_needed.then(|| product(&a.t(), &g))];
+        Some(found.into_iter().collect())
+    }
+
+    fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let (a, b, g) = (cx.input(0), cx.input(1), cx.cotangent());
+        cx.wrt([&|| g.matmul(b.transpose(-1, -2)), &|| a.transpose(-1, -2).matmul(g)])
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The matrix product, as NumPy's `matmul`: `[.., m, k] · [.., k, n]` with leading axes broadcast; a
+    /// vector on the left is a row, on the right a column, and its axis goes away.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Tape, Tensor};
+    /// let tape = Tape::<f32>::new();
+    /// let a = tape.var(Tensor::from([[1., 2.], [3., 4.]]));
+    /// let v = tape.var(Tensor::from([1., 10.]));
+    /// assert_eq!(a.matmul(v).value().to_vec(), [21., 43.]);
+    /// ```
+    ///
+    /// # Panics
+    /// When the inner sizes differ, the leading axes do not broadcast, or a side is a single number.
+    #[track_caller]
+    pub fn matmul(self, other: Var<'t, T>) -> Var<'t, T> {
+        let (a, b) = (self.shape(), other.shape());
+        assert!(!a.is_empty() && !b.is_empty(), "matmul: a single number has no matrix product: {a:?} · {b:?}");
+        let (left, right) = (a[a.len() - 1], b[b.len().max(2) - 2]);
+        assert!(left == right, "matmul: inner sizes differ: {a:?} · {b:?} ({left} vs {right})");
+        match (a.len(), b.len()) {
+            (1, 1) => (self * other).sum(),
+            (1, _) => {
+                let y = self.unsqueeze(0).matmul(other);
+                let mut shape = y.shape();
+                let last = shape.len() - 1;
+                shape.swap(last - 1, last);
+                y.reshape(&shape[..last])
+            }
+            (_, 1) => {
+                let y = self.matmul(other.unsqueeze(1));
+                y.reshape(&y.shape()[..a.len() - 1])
+            }
+            // One matrix for a whole batch: one product, and one for its gradient.
+            (rank, 2) if rank > 2 => {
+                let rows: usize = a[..rank - 1].iter().product();
+                let y = self.reshape(&[rows, left]).matmul(other);
+                let mut shape = a;
+                shape[rank - 1] = b[1];
+                y.reshape(&shape)
+            }
+            _ => {
+                let fits = broadcast(&a[..a.len() - 2], &b[..b.len() - 2]).is_some();
+                assert!(fits, "matmul: leading axes do not broadcast: {a:?} · {b:?}");
+                self.tape().apply(MatMul, &[self, other])
+            }
+        }
+    }
+}

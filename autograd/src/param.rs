@@ -1,0 +1,287 @@
+//! Parameters, and the trait that finds them in a model.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::element::Float;
+use crate::tape::Var;
+use crate::tensor::{Rng, Tensor};
+
+/// What makes a parameter this one and no other: stays when the model is moved, and differs in a clone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ParamId(u64);
+
+impl ParamId {
+    fn next() -> Self {
+        // Only tells parameters apart; no result depends on its value.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        ParamId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// How a parameter gets its first values.
+pub trait Initializer<T: Float>: fmt::Debug + Send + Sync {
+    /// Values for a parameter of the given shape.
+    fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T>;
+}
+
+/// A penalty on a parameter that is added to the loss.
+pub trait Regularizer<T: Float>: fmt::Debug + Send + Sync {
+    /// The penalty, a single number.
+    fn penalty<'t>(&self, weight: Var<'t, T>) -> Var<'t, T>;
+}
+
+/// A tensor of a model: trained by gradients, or a running statistic.
+///
+/// ```
+/// use gradus_autograd::{Param, Tape, Tensor};
+/// let w = Param::new(Tensor::from([1.0, 2.0]));
+/// let tape = Tape::new();
+/// let loss = (tape.param(&w) * tape.param(&w)).sum();
+/// assert_eq!(loss.backward().param(&w).unwrap().to_vec(), [2.0, 4.0]);
+/// ```
+pub struct Param<T: Float = f32> {
+    id: ParamId,
+    value: Tensor<T>,
+    trained: bool,
+    initializer: Option<Arc<dyn Initializer<T>>>,
+    regularizer: Option<Arc<dyn Regularizer<T>>>,
+}
+
+impl<T: Float> Param<T> {
+    /// A trained parameter with the given value.
+    pub fn new(value: Tensor<T>) -> Self {
+        Param { id: ParamId::next(), value, trained: true, initializer: None, regularizer: None }
+    }
+
+    /// A trained parameter of the given shape, zeros until [`Module::init`] draws its values.
+    pub fn drawn(shape: &[usize], initializer: Arc<dyn Initializer<T>>) -> Self {
+        Param { initializer: Some(initializer), ..Param::new(Tensor::zeros(shape)) }
+    }
+
+    /// A value that no gradient trains: a running statistic, a fixed embedding.
+    pub fn statistic(value: Tensor<T>) -> Self {
+        Param { trained: false, ..Param::new(value) }
+    }
+
+    /// With a penalty on its values.
+    pub fn regularized(mut self, regularizer: Option<Arc<dyn Regularizer<T>>>) -> Self {
+        self.regularizer = regularizer;
+        self
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> ParamId {
+        self.id
+    }
+
+    /// Its value.
+    pub fn value(&self) -> &Tensor<T> {
+        &self.value
+    }
+
+    /// Its value, for changing it in place.
+    pub fn value_mut(&mut self) -> &mut Tensor<T> {
+        &mut self.value
+    }
+
+    /// Gives it another value.
+    ///
+    /// # Panics
+    /// When the shape differs.
+    #[track_caller]
+    pub fn set(&mut self, value: Tensor<T>) {
+        assert!(
+            value.shape() == self.value.shape(),
+            "set: the parameter has shape {:?}, the value {:?}",
+            self.value.shape(),
+            value.shape()
+        );
+        self.value = value;
+    }
+
+    /// Whether gradients train it.
+    pub fn is_trained(&self) -> bool {
+        self.trained
+    }
+
+    /// Freezes it (`false`) or lets gradients train it again.
+    pub fn set_trained(&mut self, trained: bool) {
+        self.trained = trained;
+    }
+
+    /// The penalty on its values.
+    pub fn regularizer(&self) -> Option<&dyn Regularizer<T>> {
+        self.regularizer.as_deref()
+    }
+}
+
+impl<T: Float> Clone for Param<T> {
+    /// The same value under a new identity: two models can be on one tape.
+    fn clone(&self) -> Self {
+        Param {
+            id: ParamId::next(),
+            value: self.value.clone(),
+            initializer: self.initializer.clone(),
+            regularizer: self.regularizer.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<T: Float> fmt::Debug for Param<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Param {:?}", self.value.shape())
+    }
+}
+
+/// Where a parameter is in a model: `l1.kernel`, `blocks.3.norm.gamma`. Kept on the stack; a text is
+/// made only when one asks for it.
+#[derive(Clone, Copy)]
+pub struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    name: Name<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Name<'a> {
+    Text(&'a str),
+    Index(usize),
+}
+
+impl<'a> Path<'a> {
+    /// The model itself.
+    pub fn root() -> Path<'static> {
+        Path { parent: None, name: Name::Text("") }
+    }
+    /// A field.
+    pub fn field(&'a self, name: &'a str) -> Path<'a> {
+        Path { parent: Some(self), name: Name::Text(name) }
+    }
+    /// An item of a list or tuple.
+    pub fn item(&'a self, index: usize) -> Path<'a> {
+        Path { parent: Some(self), name: Name::Index(index) }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            if parent.parent.is_some() {
+                write!(f, "{parent}.")?;
+            }
+            match self.name {
+                Name::Text(name) => f.write_str(name)?,
+                Name::Index(index) => write!(f, "{index}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A part of a model: something with parameters. `#[derive(Module)]` writes it for a struct whose
+/// fields are modules, parameters or plain settings.
+pub trait Module<T: Float> {
+    /// Shows each parameter with its path, always in the same order.
+    fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>));
+
+    /// As [`visit`](Module::visit), for changing them.
+    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>));
+
+    /// All parameters with their paths.
+    fn params(&self) -> Vec<(String, &Param<T>)> {
+        let mut all = Vec::new();
+        self.visit(Path::root(), &mut |path, param| all.push((path.to_string(), param)));
+        all
+    }
+
+    /// The parameter at a path.
+    fn param(&self, path: &str) -> Option<&Param<T>> {
+        self.params().into_iter().find(|(at, _)| at == path).map(|(_, param)| param)
+    }
+
+    /// Draws the first value of every parameter that has an initialiser. Each draws from a generator of its own,
+    /// named by its path: no two get the same values, and adding a layer changes no other.
+    fn init(mut self, seed: u64) -> Self
+    where
+        Self: Sized,
+    {
+        self.visit_mut(Path::root(), &mut |path, param| {
+            if let Some(initializer) = param.initializer.clone() {
+                let mut rng = Rng::named(seed, &path.to_string());
+                let value = initializer.sample(param.value.shape(), &mut rng);
+                param.set(value);
+            }
+        });
+        self
+    }
+}
+
+impl<T: Float> Module<T> for Param<T> {
+    fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
+        f(path, self);
+    }
+    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
+        f(path, self);
+    }
+}
+
+/// Containers: what they iterate over, by index.
+macro_rules! items {
+    ($([$($g:tt)*] $t:ty),*) => {$(
+        impl<T: Float, $($g)*> Module<T> for $t {
+            fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
+                self.iter().enumerate().for_each(|(i, m)| m.visit(path.item(i), f));
+            }
+            fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
+                self.iter_mut().enumerate().for_each(|(i, m)| m.visit_mut(path.item(i), f));
+            }
+        }
+    )*};
+}
+items!([M: Module<T>] Vec<M>, [M: Module<T>, const N: usize] [M; N]);
+
+impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
+    fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
+        (**self).visit(path, f);
+    }
+    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
+        (**self).visit_mut(path, f);
+    }
+}
+
+impl<T: Float, M: Module<T>> Module<T> for Option<M> {
+    fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
+        self.iter().for_each(|m| m.visit(path, f));
+    }
+    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
+        self.iter_mut().for_each(|m| m.visit_mut(path, f));
+    }
+}
+
+macro_rules! tuples {
+    ($(($($m:ident $i:tt),+))*) => {$(
+        impl<T: Float, $($m: Module<T>),+> Module<T> for ($($m,)+) {
+            fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
+                $(self.$i.visit(path.item($i), f);)+
+            }
+            fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
+                $(self.$i.visit_mut(path.item($i), f);)+
+            }
+        }
+    )*};
+}
+tuples!((A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4)
+        (A 0, B 1, C 2, D 3, E 4, F 5));
+
+/// Settings: no parameters.
+macro_rules! settings {
+    ($($t:ty)*) => {$(
+        impl<T: Float> Module<T> for $t {
+            fn visit<'m>(&'m self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {}
+            fn visit_mut(&mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {}
+        }
+    )*};
+}
+settings!(bool u8 i32 i64 u32 u64 usize f32 f64 char String &'static str);

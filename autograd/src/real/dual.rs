@@ -1,0 +1,208 @@
+//! Reading 2: a dual number. The derivative of each elementary function stands here, and only here.
+
+use std::f64::consts::FRAC_2_SQRT_PI;
+
+use super::{Real, operators};
+
+/// A value and its derivatives with respect to `N` inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Dual<R, const N: usize> {
+    pub value: R,
+    pub tangents: [R; N],
+}
+
+impl<R: Real, const N: usize> Dual<R, N> {
+    /// Input number `index` of a rule: its derivative with respect to itself is 1.
+    #[inline(always)]
+    pub fn input(value: R, index: usize) -> Self {
+        let mut dual = Dual::constant(value);
+        dual.tangents[index] = R::lit(1.0);
+        dual
+    }
+
+    /// A value that depends on no input.
+    #[inline(always)]
+    pub fn constant(value: R) -> Self {
+        Dual { value, tangents: [R::no_tangent(); N] }
+    }
+
+    /// y = f(x), by the chain rule; the slope f′(x) is only worked out if a tangent needs it.
+    #[inline(always)]
+    fn chain(self, value: R, slope: impl FnOnce() -> R) -> Self {
+        let mut tangents = self.tangents;
+        if tangents.iter().any(|t| !t.is_no_tangent()) {
+            let slope = slope();
+            for t in &mut tangents {
+                *t = t.carry(slope);
+            }
+        }
+        Dual { value, tangents }
+    }
+
+    /// The sum of two contributions to the tangents of `self`'s value.
+    #[inline(always)]
+    fn and(mut self, other: Self) -> Self {
+        for (t, &u) in self.tangents.iter_mut().zip(&other.tangents) {
+            *t = *t + u;
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        Dual { value: self.value + other.value, tangents: self.tangents }.and(other)
+    }
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        let value = self.value - other.value;
+        Dual { value, tangents: self.tangents }.and(other.chain(value, || R::lit(-1.0)))
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.product(other, self.value * other.value)
+    }
+    #[inline(always)]
+    fn product(self, other: Self, value: R) -> Self {
+        self.chain(value, || other.value).and(other.chain(value, || self.value))
+    }
+    #[inline(always)]
+    fn over(self, other: Self) -> Self {
+        let value = self.value / other.value;
+        self.chain(value, || R::lit(1.0) / other.value)
+            .and(other.chain(value, || -(value / other.value)))
+    }
+    #[inline(always)]
+    fn negative(self) -> Self {
+        self.chain(-self.value, || R::lit(-1.0))
+    }
+    /// The slope of max(a, b) in a: 1 or 0, one half at a tie, NaN with NaN.
+    #[inline(always)]
+    fn share(a: R, b: R) -> R {
+        let tie = R::select(a.equals(b), R::lit(0.5), R::lit(f64::NAN));
+        R::select(b.less(a), R::lit(1.0), R::select(a.less(b), R::lit(0.0), tie))
+    }
+}
+
+operators!([R: Real, const N: usize] Dual<R, N>);
+
+impl<R: Real, const N: usize> Real for Dual<R, N> {
+    type Mask = R::Mask;
+
+    #[inline(always)]
+    fn lit(x: f64) -> Self {
+        Dual::constant(R::lit(x))
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        let y = self.value.exp();
+        self.chain(y, || y)
+    }
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        let y = self.value.exp_m1();
+        self.chain(y, || y + 1.0)
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        self.chain(self.value.ln(), || R::lit(1.0) / self.value)
+    }
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        self.chain(self.value.ln_1p(), || R::lit(1.0) / (self.value + 1.0))
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        let y = self.value.sqrt();
+        self.chain(y, || R::lit(0.5) / y)
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        self.chain(self.value.sin(), || self.value.cos())
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        self.chain(self.value.cos(), || -self.value.sin())
+    }
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        let y = self.value.tanh();
+        self.chain(y, || R::lit(1.0) - y * y)
+    }
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        let y = self.value.sigmoid();
+        self.chain(y, || y * (R::lit(1.0) - y))
+    }
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        self.chain(self.value.softplus(), || self.value.sigmoid())
+    }
+    #[inline(always)]
+    fn erf(self) -> Self {
+        let x = self.value;
+        self.chain(x.erf(), || (-(x * x)).exp() * FRAC_2_SQRT_PI)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.chain(self.value.abs(), || self.value.sign())
+    }
+    #[inline(always)]
+    fn sign(self) -> Self {
+        Dual::constant(self.value.sign())
+    }
+    #[inline(always)]
+    fn relu(self) -> Self {
+        // −1, 0, 1 and NaN become 0, 0, 1 and NaN.
+        self.chain(self.value.relu(), || self.value.sign().relu())
+    }
+    #[inline(always)]
+    fn pow(self, exponent: Self) -> Self {
+        let (x, y) = (self.value, exponent.value);
+        let zero = R::lit(0.0);
+        let power = x.pow(y);
+        self.chain(power, || R::select(y.equals(zero), zero, y * x.pow(y - 1.0))).and(
+            exponent.chain(power, || {
+                // x^y·ln x, which at x = 0 is 0 for y ≥ 0 and −∞ for y < 0.
+                let corner = R::select(y.less(zero), R::lit(f64::NEG_INFINITY), zero);
+                R::select(x.equals(zero), corner, power * x.ln())
+            }),
+        )
+    }
+    #[inline(always)]
+    fn minimum(self, other: Self) -> Self {
+        let (a, b) = (self.value, other.value);
+        let y = a.minimum(b);
+        self.chain(y, || Self::share(b, a)).and(other.chain(y, || Self::share(a, b)))
+    }
+    #[inline(always)]
+    fn maximum(self, other: Self) -> Self {
+        let (a, b) = (self.value, other.value);
+        let y = a.maximum(b);
+        self.chain(y, || Self::share(a, b)).and(other.chain(y, || Self::share(b, a)))
+    }
+    #[inline(always)]
+    fn less(self, other: Self) -> R::Mask {
+        self.value.less(other.value)
+    }
+    #[inline(always)]
+    fn equals(self, other: Self) -> R::Mask {
+        self.value.equals(other.value)
+    }
+    #[inline(always)]
+    fn select(mask: R::Mask, a: Self, b: Self) -> Self {
+        let mut chosen = a;
+        chosen.value = R::select(mask, a.value, b.value);
+        for (t, &u) in chosen.tangents.iter_mut().zip(&b.tangents) {
+            *t = R::select(mask, *t, u);
+        }
+        chosen
+    }
+    #[inline(always)]
+    fn carry(self, slope: Self) -> Self {
+        self.product(slope, self.value.carry(slope.value))
+    }
+    #[inline(always)]
+    fn no_tangent() -> Self {
+        Dual::constant(R::no_tangent())
+    }
+}

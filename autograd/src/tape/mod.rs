@@ -1,0 +1,381 @@
+//! The tape: the Wengert list of one computation, and the variables on it.
+//!
+//! Here live the list ([`Tape`]), its handles ([`Var`]), the one reverse pass (`engine.rs`) and what
+//! it returns ([`Gradients`]). What does *not* live here: any operation. The tape knows operations
+//! only through [`Op`].
+
+pub(crate) mod engine;
+mod gradients;
+mod var;
+
+pub use gradients::{Gradients, NoGradient};
+pub use var::Var;
+
+use std::any::TypeId;
+use std::cell::{Cell, Ref, RefCell};
+use std::panic::Location;
+
+use smallbox::{SmallBox, space::S4};
+use smallvec::SmallVec;
+
+use crate::element::Float;
+use crate::op::Op;
+use crate::param::{Param, ParamId};
+use crate::tensor::Tensor;
+
+/// An operation on the list. Up to four words stand in place: recording allocates nothing.
+type Recorded<T> = SmallBox<dyn Op<T>, S4>;
+
+pub(crate) struct Node<T: Float> {
+    value: Tensor<T>,
+    inputs: SmallVec<[u32; 4]>,
+    kind: Kind<T>,
+    /// The user's line that made it.
+    location: &'static Location<'static>,
+}
+
+enum Kind<T: Float> {
+    /// Has no derivative: a constant, or made with recording off.
+    Constant,
+    /// Where a derivative ends.
+    Leaf,
+    /// The first of the results of an operation, and how many there are.
+    Op(Option<Recorded<T>>, u32),
+    /// A further result of the operation at the given node.
+    Result,
+}
+
+impl<T: Float> Node<T> {
+    fn is_tracked(&self) -> bool {
+        !matches!(self.kind, Kind::Constant)
+    }
+}
+
+/// The vectors of a tape, kept when it is dropped and given to the next one.
+pub struct Spares<T: Float> {
+    tapes: Vec<Parts<T>>,
+    pub(crate) gradients: Vec<gradients::Parts<T>>,
+    pub(crate) cotangents: Vec<engine::Slots<T>>,
+}
+
+impl<T: Float> Spares<T> {
+    #[allow(clippy::new_without_default, reason = "only ever made as a thread local")]
+    pub(crate) const fn new() -> Self {
+        Spares { tapes: Vec::new(), gradients: Vec::new(), cotangents: Vec::new() }
+    }
+}
+
+struct Parts<T: Float> {
+    nodes: Vec<Node<T>>,
+    /// Which variable stands for which parameter, sorted.
+    bindings: Vec<(ParamId, u32)>,
+    /// New values of parameters that are not trained by gradients: running statistics.
+    updates: Vec<(ParamId, Tensor<T>)>,
+}
+
+impl<T: Float> Parts<T> {
+    const EMPTY: Self = Parts { nodes: Vec::new(), bindings: Vec::new(), updates: Vec::new() };
+}
+
+/// The list of the operations of one computation, and the state of that run: whether it is training,
+/// the seed of its random draws, which variable stands for which parameter.
+///
+/// Cheap to make: make one for each training step.
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor};
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.var(Tensor::from([1.0, 2.0, 3.0]));
+/// let y = (x * x).sum();
+/// let grads = y.backward();
+/// assert_eq!(grads[x].to_vec(), [2.0, 4.0, 6.0]);
+/// ```
+///
+/// A variable cannot outlive its tape:
+///
+/// ```compile_fail
+/// use gradus_autograd::{Tape, Tensor};
+/// let x = {
+///     let tape = Tape::<f64>::new();
+///     tape.var(Tensor::scalar(1.0))
+/// };
+/// x.item();
+/// ```
+pub struct Tape<T: Float = f32> {
+    parts: RefCell<Parts<T>>,
+    recording: Cell<bool>,
+    training: bool,
+    seed: u64,
+    draws: Cell<u32>,
+    /// The node that the reverse pass stands at, and the type of its operation.
+    memory: Cell<Option<(TypeId, u32)>>,
+}
+
+impl<T: Float> Default for Tape<T> {
+    fn default() -> Self {
+        Tape::new()
+    }
+}
+
+impl<T: Float> Tape<T> {
+    fn with(training: bool, recording: bool, seed: u64) -> Self {
+        let parts = T::with_spares(|spares| spares.tapes.pop()).flatten();
+        Tape {
+            parts: RefCell::new(parts.unwrap_or(Parts::EMPTY)),
+            recording: Cell::new(recording),
+            training,
+            seed,
+            draws: Cell::new(0),
+            memory: Cell::new(None),
+        }
+    }
+
+    /// A tape in evaluation mode: batch norm uses its running statistics, dropout does nothing.
+    pub fn new() -> Self {
+        Tape::with(false, true, 0)
+    }
+
+    /// A tape in training mode, whose random draws (dropout) follow from `seed`.
+    pub fn training(seed: u64) -> Self {
+        Tape::with(true, true, seed)
+    }
+
+    /// A tape in evaluation mode that records nothing: for predictions.
+    pub fn inference() -> Self {
+        Tape::with(false, false, 0)
+    }
+
+    /// Whether layers should behave as in training.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+
+    /// Whether operations are being recorded.
+    pub fn is_recording(&self) -> bool {
+        self.recording.get()
+    }
+
+    /// Runs `f` without recording: what it makes has no derivative.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Tape, Tensor};
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.var(Tensor::scalar(3.0));
+    /// let y = tape.no_grad(|| x * x) * x; // 9·x
+    /// assert_eq!(y.backward()[x].item(), 9.0);
+    /// ```
+    pub fn no_grad<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.with_recording(false, f)
+    }
+
+    pub(crate) fn with_recording<R>(&self, on: bool, f: impl FnOnce() -> R) -> R {
+        /// Restores the flag also when `f` panics.
+        struct Restore<'a>(&'a Cell<bool>, bool);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let _restore = Restore(&self.recording, self.recording.replace(on));
+        f()
+    }
+
+    /// How many values the tape holds.
+    pub fn len(&self) -> usize {
+        self.parts.borrow().nodes.len()
+    }
+
+    /// Whether nothing has been put on the tape.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A variable that gradients can be taken with respect to.
+    #[track_caller]
+    pub fn var(&self, value: Tensor<T>) -> Var<'_, T> {
+        let kind = if self.recording.get() { Kind::Leaf } else { Kind::Constant };
+        self.push(value, SmallVec::new(), kind)
+    }
+
+    /// A value that has no gradient: data, targets.
+    #[track_caller]
+    pub fn constant(&self, value: Tensor<T>) -> Var<'_, T> {
+        self.push(value, SmallVec::new(), Kind::Constant)
+    }
+
+    /// A number as a constant of rank 0.
+    #[track_caller]
+    pub fn number(&self, x: f64) -> Var<'_, T> {
+        self.constant(Tensor::scalar(T::of(x)))
+    }
+
+    /// The variable that stands for a parameter on this tape: what it was last
+    /// [bound](Tape::rebind) to, by default a leaf with the parameter's value.
+    #[track_caller]
+    pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
+        let place = self.find(param.id());
+        match place {
+            Ok(at) => self.at(self.parts.borrow().bindings[at].1),
+            Err(at) => {
+                let value = param.value().clone();
+                let var = if param.is_trained() { self.var(value) } else { self.constant(value) };
+                self.parts.borrow_mut().bindings.insert(at, (param.id(), var.id));
+                var
+            }
+        }
+    }
+
+    /// From now on `var` stands for the parameter on this tape: fast weights, an unrolled step.
+    ///
+    /// # Panics
+    /// When the shapes differ.
+    #[track_caller]
+    pub fn rebind(&self, param: &Param<T>, var: Var<'_, T>) {
+        assert!(
+            *var.shape() == *param.value().shape(),
+            "rebind: the parameter has shape {:?}, the variable {:?}",
+            param.value().shape(),
+            var.shape()
+        );
+        self.owns(var);
+        let place = self.find(param.id());
+        let bindings = &mut self.parts.borrow_mut().bindings;
+        match place {
+            Ok(at) => bindings[at].1 = var.id,
+            Err(at) => bindings.insert(at, (param.id(), var.id)),
+        }
+    }
+
+    fn find(&self, id: ParamId) -> Result<usize, usize> {
+        self.parts.borrow().bindings.binary_search_by_key(&id, |binding| binding.0)
+    }
+
+    /// Notes the new value of a running statistic. It travels with the gradients and the training
+    /// step applies it: a forward pass never changes a model.
+    pub fn update(&self, statistic: &Param<T>, value: Tensor<T>) {
+        self.parts.borrow_mut().updates.push((statistic.id(), value));
+    }
+
+    /// A key for the next random draw on this tape: a function of its seed and of how many there were.
+    pub fn draw(&self) -> u64 {
+        let count = self.draws.get();
+        self.draws.set(count + 1);
+        // Weyl sequence and finaliser of SplitMix64 (Steele, Lea, Flood 2014): distinct and scattered.
+        let mut z = self.seed.wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Applies an operation with one result.
+    ///
+    /// # Panics
+    /// When an input belongs to another tape, and whenever the operation does.
+    #[track_caller]
+    pub fn apply<'t>(&'t self, op: impl Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
+        let (first, count) = self.record(op, inputs);
+        debug_assert_eq!(count, 1, "an operation with several results: use apply_all");
+        self.at(first)
+    }
+
+    /// Applies an operation with any number of results.
+    #[track_caller]
+    pub fn apply_all<'t>(
+        &'t self,
+        op: impl Op<T>,
+        inputs: &[Var<'t, T>],
+    ) -> SmallVec<[Var<'t, T>; 2]> {
+        let (first, count) = self.record(op, inputs);
+        (first..first + count).map(|id| self.at(id)).collect()
+    }
+
+    #[track_caller]
+    fn record(&self, op: impl Op<T>, inputs: &[Var<'_, T>]) -> (u32, u32) {
+        let mut parts = self.parts.borrow_mut();
+        let mut ids = SmallVec::new();
+        let mut tracked = false;
+        for &input in inputs {
+            self.owns(input);
+            ids.push(input.id);
+            tracked |= parts.nodes[input.id as usize].is_tracked();
+        }
+        let outputs = {
+            let value = |&id: &u32| &parts.nodes[id as usize].value;
+            op.forward(&ids.iter().map(value).collect::<SmallVec<[&Tensor<T>; 6]>>())
+        };
+        let (first, count) = (parts.nodes.len() as u32, outputs.len() as u32);
+        let location = Location::caller();
+        let tracked = tracked && self.recording.get();
+        let mut op = tracked.then_some(op);
+        for value in outputs {
+            let (kind, inputs) = match (tracked, op.take()) {
+                (false, _) => (Kind::Constant, SmallVec::new()),
+                (true, Some(op)) => {
+                    (Kind::Op(Some(smallbox::smallbox!(op)), count), std::mem::take(&mut ids))
+                }
+                (true, None) => (Kind::Result, SmallVec::from_slice(&[first])),
+            };
+            parts.nodes.push(Node { value, inputs, kind, location });
+        }
+        (first, count)
+    }
+
+    #[track_caller]
+    fn push(&self, value: Tensor<T>, inputs: SmallVec<[u32; 4]>, kind: Kind<T>) -> Var<'_, T> {
+        let nodes = &mut self.parts.borrow_mut().nodes;
+        nodes.push(Node { value, inputs, kind, location: Location::caller() });
+        self.at(nodes.len() as u32 - 1)
+    }
+
+    fn at(&self, id: u32) -> Var<'_, T> {
+        Var { tape: self, id }
+    }
+
+    #[track_caller]
+    fn owns(&self, var: Var<'_, T>) {
+        assert!(std::ptr::eq(self, var.tape), "a variable of another tape: use its value as a constant");
+    }
+
+    fn node(&self, id: u32) -> Ref<'_, Node<T>> {
+        Ref::map(self.parts.borrow(), |parts| &parts.nodes[id as usize])
+    }
+
+    /// Runs `f`, a rule of the operation `O` that made `output`. Should it apply the same operation to
+    /// the same inputs again, it gets `output`: tanh′ = 1 − y² need not compute tanh(x) anew.
+    pub(crate) fn remembering<O: Op<T>, R>(&self, output: Var<'_, T>, f: impl FnOnce() -> R) -> R {
+        // Data in an operation would have to be compared; those with data are not worth it.
+        let known = (size_of::<O>() == 0).then_some((TypeId::of::<O>(), output.id));
+        let before = self.memory.replace(known);
+        let result = f();
+        self.memory.set(before);
+        result
+    }
+
+    /// As [`apply`](Tape::apply), or what is [remembered](Tape::remembering).
+    #[track_caller]
+    pub(crate) fn apply_or_remember<'t, O: Op<T>, const N: usize>(
+        &'t self,
+        op: O,
+        inputs: [Var<'t, T>; N],
+    ) -> Var<'t, T> {
+        if let Some((of, output)) = self.memory.get()
+            && of == TypeId::of::<O>()
+            && self.node(output).inputs.iter().copied().eq(inputs.iter().map(|x| x.id))
+        {
+            return self.at(output);
+        }
+        self.apply(op, &inputs)
+    }
+}
+
+impl<T: Float> Drop for Tape<T> {
+    fn drop(&mut self) {
+        let mut parts = std::mem::replace(self.parts.get_mut(), Parts::EMPTY);
+        // Emptied before the store is borrowed: dropping a tensor or an operation may use it, too.
+        parts.nodes.clear();
+        parts.bindings.clear();
+        parts.updates.clear();
+        T::with_spares(|spares| spares.tapes.push(parts));
+    }
+}

@@ -1,0 +1,58 @@
+//! Every operation, checked to order 2.
+use gradus_autograd::check::{dot_test, gradcheck};
+use gradus_autograd::*;
+
+fn t(shape: &[usize], seed: u64) -> Tensor<f64> { Tensor::rand(shape, -1.5, 1.5, &mut Rng::new(seed)) }
+fn p(shape: &[usize], seed: u64) -> Tensor<f64> { Tensor::rand(shape, 0.3, 2.0, &mut Rng::new(seed)) }
+
+macro_rules! ok { ($($name:ident: $f:expr, $x:expr;)*) => {$(#[test] fn $name() {
+    let x = $x;
+    gradcheck($f, &x).unwrap_or_else(|e| panic!("{e}"));
+    assert!(dot_test($f, &x, 1) < 1e-12);
+})*} }
+
+ok! {
+    add: |v| v[0] + v[1], [t(&[2,3],1), t(&[3],2)];
+    sub: |v| v[0] - v[1], [t(&[2,3],1), t(&[2,1],2)];
+    mul: |v| v[0] * v[1], [t(&[2,3],1), t(&[],2)];
+    div: |v| v[0] / v[1], [t(&[3],1), p(&[2,3],2)];
+    numbers: |v| 1.0 / (2.0 - (v[0] * 0.1 + 3.0) / 4.0) - 1.0, [t(&[3],1)];
+    tanh: |v| v[0].tanh(), [t(&[4],1)];
+    exp: |v| v[0].exp(), [t(&[4],1)];
+    ln: |v| v[0].ln(), [p(&[4],1)];
+    sqrt: |v| v[0].sqrt(), [p(&[4],1)];
+    sigmoid: |v| v[0].sigmoid(), [t(&[4],1)];
+    softplus: |v| v[0].softplus(), [t(&[4],1)];
+    erf: |v| v[0].erf(), [t(&[4],1)];
+    relu: |v| v[0].relu() * v[0], [t(&[4],1)];
+    gelu: |v| v[0].gelu(), [t(&[4],1)];
+    abs: |v| v[0].abs() * v[0], [t(&[4],1)];
+    pow: |v| v[0].pow(v[1]), [p(&[2,3],1), t(&[3],2)];
+    powi: |v| v[0].powf(3.0) + v[0].powf(-2.0), [p(&[3],1)];
+    minmax: |v| v[0].minimum(v[1]) * v[0].maximum(v[1]), [t(&[5],1), t(&[5],2)];
+    where_: |v| v[0].tape().where_(&Tensor::from([true, false]), v[0].exp(), v[1] * v[1]), [t(&[2],1), t(&[2,2],2)];
+    sum: |v| v[0].sum_axes(&[0, 2]).tanh(), [t(&[2,3,2],1)];
+    mean: |v| v[0].mean().tanh(), [t(&[2,3,2],1)];
+    max: |v| v[0].max_axes(&[1]) * v[0].max(), [t(&[2,3,2],1)];
+    var: |v| v[0].var_axes(&[0], 1), [t(&[4,2],1)];
+    matmul: |v| v[0].matmul(v[1]), [t(&[2,3],1), t(&[3,2],2)];
+    matmul_batch: |v| v[0].matmul(v[1]), [t(&[2,1,2,3],1), t(&[2,3,2],2)];
+    matmul_vec: |v| v[0].matmul(v[1]), [t(&[3],1), t(&[2,3,2],2)];
+    linear: |v| v[0].linear(v[1], Some(v[2]), Activation::Tanh), [t(&[2,3],1), t(&[3,2],2), t(&[2],3)];
+    linear_relu: |v| v[0].linear(v[1], None, Activation::Relu), [t(&[2,3],1), t(&[3,2],2)];
+    linear_sigmoid: |v| v[0].linear(v[1], Some(v[2]), Activation::Sigmoid), [t(&[2,3],1), t(&[3,2],2), t(&[2],3)];
+    reshape: |v| v[0].reshape(&[3,2]).permute(&[1,0]).tanh(), [t(&[2,3],1)];
+    slice: |v| v[0].slice(1, 1..3).tanh(), [t(&[2,4],1)];
+    concat: |v| v[0].tape().concat(&[v[0], v[1], v[0]], 1).tanh(), [t(&[2,1],1), t(&[2,2],2)];
+    gather: |v| v[0].gather(1, &Tensor::from([[0_i64, 0, 2], [1, 2, 2]])).tanh(), [t(&[3,3],1)];
+    broadcast: |v| v[0].broadcast_to(&[2,3]).tanh(), [t(&[3],1)];
+    softmax: |v| v[0].softmax(0), [t(&[2,3],1)];
+    log_softmax: |v| v[0].log_softmax(-1), [t(&[2,3],1)];
+    mse: |v| v[0].mse(v[1]), [t(&[2,3],1), t(&[2,3],2)];
+    bce: |v| v[0].bce_with_logits(v[1]), [t(&[3],1), p(&[3],2)];
+    cross_entropy: |v| v[0].cross_entropy(&Tensor::from([2_i64, 0])), [t(&[2,3],1)];
+    batch_norm: |v| v[0].batch_norm(v[1], v[2], -1, 1e-3)[0].tanh(), [t(&[4,2],1), p(&[2],2), t(&[2],3)];
+    batch_norm_stats: |v| { let [y, m, s] = v[0].batch_norm(v[1], v[2], 1, 1e-3); y.sum() * m.sum() + s.sum() }, [t(&[2,2,2],1), p(&[2],2), t(&[2],3)];
+    normalise: |v| v[0].normalise([v[1], v[2], v[3], v[4]], -1, 1e-3), [t(&[2,2],1), t(&[2],2), p(&[2],3), t(&[2],4), t(&[2],5)];
+    fused_function: |v| fused!(|x, w, b| (x * w + b).tanh() * x.sigmoid() + (-(x * x)).exp())(v[0], v[1], v[2]), [t(&[2,3],1), t(&[3],2), t(&[],3)];
+}
