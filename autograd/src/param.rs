@@ -284,4 +284,4 @@ macro_rules! settings {
         }
     )*};
 }
-settings!(bool u8 i32 i64 u32 u64 usize f32 f64 char String &'static str);
+settings!(crate::Activation bool u8 i32 i64 u32 u64 usize f32 f64 char String &'static str);

@@ -1,0 +1,19 @@
+//! Update rules and schedules.
+//!
+//! A rule is one formula over [`Real`](gradus_autograd::Real) (in `sgd.rs`, `adam.rs`): parameter, gradient and
+//! moments in, parameter and moments out. [`Optimizer`] runs it in place on a model; the same formula
+//! can be put on a tape.
+//!
+//! What does not live here: gradients (they come from a backward pass), the training loop.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod adam;
+mod optimizer;
+mod schedule;
+mod sgd;
+
+pub use adam::{Adam, AdamHyper, AdamW};
+pub use optimizer::{Optimizer, Step, UpdateRule};
+pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
+pub use sgd::{Sgd, SgdHyper};

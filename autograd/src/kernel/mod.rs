@@ -6,6 +6,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod gemm;
+pub(crate) mod lanes;
 pub(crate) mod map;
 pub(crate) mod reduce;
 pub(crate) mod simd;

@@ -30,6 +30,15 @@ pub(crate) fn level() -> Level {
     }
 }
 
+/// From now on uses no wider vectors than `widest`, and returns the level that this leaves.
+#[cfg(test)]
+pub(crate) fn limit(widest: Level) -> Level {
+    let best = detect();
+    let level = if widest < best { widest } else { best };
+    LEVEL.store(level as u8, Ordering::Relaxed);
+    level
+}
+
 #[cold]
 fn detect() -> Level {
     let asked = std::env::var("GRADUS_SIMD").unwrap_or_default();

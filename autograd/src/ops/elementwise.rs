@@ -31,6 +31,29 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         let results = x[0].tape().apply_all(Elementwise::<Self, I, O>(self), &x);
         std::array::from_fn(|i| results[i])
     }
+
+    /// The rule in place, without a tape: an optimiser's step. Its first `O` inputs are `states`, which
+    /// the results replace; then come `inputs`, of the same shape; then `scalars`, the same for every
+    /// element. The numbers have the same bits as those of [`fuse`](Fuse::fuse).
+    ///
+    /// # Panics
+    /// When the shapes differ or the counts do not add up to `I`.
+    #[track_caller]
+    fn update<T: Float>(self, states: [&mut Tensor<T>; O], inputs: &[&Tensor<T>], scalars: &[T]) {
+        let counts = (O, inputs.len(), scalars.len());
+        assert!(
+            O + inputs.len() + scalars.len() == I,
+            "{}: {counts:?} states, inputs and scalars are not {I} inputs",
+            self.name()
+        );
+        let shape = states[0].shape;
+        let same = inputs.iter().all(|x| x.shape == shape) && states.iter().all(|s| s.shape == shape);
+        assert!(same, "{}: states and inputs differ in shape", self.name());
+        let inputs: SmallVec<[Tensor<T>; 2]> = inputs.iter().map(|x| x.contiguous()).collect();
+        let inputs: Slices<T> = inputs.iter().map(Tensor::dense).collect();
+        let mut states = states.map(|state| state.make_mut());
+        map::update(&Forward(self), &mut states, &inputs, scalars);
+    }
 }
 
 impl<R: Rule<I, O>, const I: usize, const O: usize> Fuse<I, O> for R {}

@@ -14,15 +14,24 @@ use crate::real::{Num, Real};
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
 
-/// The activations that [`Var::linear`] fuses: those whose derivative follows from the result, so
-/// that nothing else has to be kept.
+/// The usual functions after a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Activation {
+    /// x
     #[default]
     Identity,
+    /// max(x, 0)
     Relu,
+    /// 1 / (1 + e^−x)
     Sigmoid,
+    /// Hyperbolic tangent.
     Tanh,
+    /// x/2·(1 + erf(x/√2))
+    Gelu,
+    /// ln(1 + e^x)
+    Softplus,
+    /// e^x / Σ e^x over the last axis.
+    Softmax,
 }
 
 impl Activation {
@@ -34,7 +43,17 @@ impl Activation {
             Activation::Relu => x.relu(),
             Activation::Sigmoid => x.sigmoid(),
             Activation::Tanh => x.tanh(),
+            Activation::Gelu => x.gelu(),
+            Activation::Softplus => x.softplus(),
+            Activation::Softmax => x.softmax(-1),
         }
+    }
+
+    /// Whether [`Var::linear`] fuses it: the derivative follows from the result, so that nothing else
+    /// has to be kept.
+    fn is_fused(self) -> bool {
+        use Activation::{Identity, Relu, Sigmoid, Tanh};
+        matches!(self, Identity | Relu | Sigmoid | Tanh)
     }
 }
 
@@ -47,10 +66,10 @@ impl<T: Float> Body<T> for Activate {
     fn run<const FMA: bool>(&self, _: &[&[T]], outs: &mut [&mut [T]]) {
         for y in outs.iter_mut() {
             match self.0 {
-                Activation::Identity => {}
                 Activation::Relu => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).relu().0),
                 Activation::Sigmoid => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).sigmoid().0),
                 Activation::Tanh => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).tanh().0),
+                _ => {}
             }
         }
     }
@@ -65,13 +84,13 @@ impl<T: Float> Body<T> for Slope {
         let (y, g) = (ins[0], ins[1]);
         let pairs = zip(&mut *outs[0], zip(y, g));
         match self.0 {
-            Activation::Identity => pairs.for_each(|(z, (_, &g))| *z = g),
             Activation::Relu => pairs.for_each(|(z, (&y, &g))| {
                 // NaN stays NaN: y > 0 would hide it.
                 *z = if y <= T::ZERO { T::ZERO } else if y > T::ZERO { g } else { y };
             }),
             Activation::Sigmoid => pairs.for_each(|(z, (&y, &g))| *z = g * (y * (T::ONE - y))),
             Activation::Tanh => pairs.for_each(|(z, (&y, &g))| *z = g * (T::ONE - y * y)),
+            _ => pairs.for_each(|(z, (_, &g))| *z = g),
         }
     }
 }
@@ -128,10 +147,10 @@ impl<T: Float> Op<T> for Linear {
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (x, w, y, g) = (cx.input(0), cx.input(1), cx.output(0), cx.cotangent());
         let z = match self.activation {
-            Activation::Identity => g,
             Activation::Relu => g * y.sign(), // y ≥ 0: the sign is 0, 1 or NaN
             Activation::Sigmoid => g * (y * (1.0 - y)),
             Activation::Tanh => g * (1.0 - y * y),
+            _ => g,
         };
         let mut found = cx.wrt([&|| z.matmul(w.t()), &|| x.t().matmul(z), &|| z.sum_axes(&[0])]);
         found.truncate(cx.inputs().len());
@@ -140,7 +159,7 @@ impl<T: Float> Op<T> for Linear {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// f(x·w + b) as one operation: x `[.., inputs]`, w `[inputs, outputs]`, b `[outputs]`, all leading
+    /// f(x·w + b), as one operation where f allows it: x `[.., inputs]`, w `[inputs, outputs]`, b `[outputs]`, all leading
     /// axes of x being a batch.
     ///
     /// ```
@@ -176,9 +195,11 @@ impl<'t, T: Float> Var<'t, T> {
         let rows: usize = x[..x.len() - 1].iter().product();
         let inputs: SmallVec<[Var<'t, T>; 3]> =
             [self.reshape(&[rows, w[0]]), weight].into_iter().chain(bias).collect();
-        let y = self.tape().apply(Linear { activation }, &inputs);
+        let fused = if activation.is_fused() { activation } else { Activation::Identity };
+        let y = self.tape().apply(Linear { activation: fused }, &inputs);
         let mut shape = x;
         shape[x.len() - 1] = w[1];
-        y.reshape(&shape)
+        let y = y.reshape(&shape);
+        if activation.is_fused() { y } else { activation.of(y) }
     }
 }

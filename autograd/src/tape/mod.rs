@@ -251,10 +251,15 @@ impl<T: Float> Tape<T> {
         self.parts.borrow().bindings.binary_search_by_key(&id, |binding| binding.0)
     }
 
-    /// Notes the new value of a running statistic. It travels with the gradients and the training
-    /// step applies it: a forward pass never changes a model.
-    pub fn update(&self, statistic: &Param<T>, value: Tensor<T>) {
-        self.parts.borrow_mut().updates.push((statistic.id(), value));
+    /// Notes the new value of a running statistic, from its old one. It travels with the gradients
+    /// and the training step applies it: a forward pass never changes a model. If it has been noted
+    /// before on this tape, that is its old value.
+    pub fn update(&self, statistic: &Param<T>, new: impl FnOnce(&Tensor<T>) -> Tensor<T>) {
+        let updates = &mut self.parts.borrow_mut().updates;
+        match updates.iter_mut().find(|update| update.0 == statistic.id()) {
+            Some(update) => update.1 = new(&update.1),
+            None => updates.push((statistic.id(), new(statistic.value()))),
+        }
     }
 
     /// A key for the next random draw on this tape: a function of its seed and of how many there were.

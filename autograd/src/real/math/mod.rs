@@ -67,13 +67,22 @@ macro_rules! math {
             fn $f<const FMA: bool>(self) -> Self {
                 self::$t::$f::<FMA>(self)
             })*
+            // Beyond their range the reduction is wrong; the library's is right and slow.
+            #[inline(always)]
+            fn sin<const FMA: bool>(self) -> Self {
+                if self.abs() <= self::$t::SIN_COS_MAX { self::$t::sin::<FMA>(self) } else { std::primitive::$t::sin(self) }
+            }
+            #[inline(always)]
+            fn cos<const FMA: bool>(self) -> Self {
+                if self.abs() <= self::$t::SIN_COS_MAX { self::$t::cos::<FMA>(self) } else { std::primitive::$t::cos(self) }
+            }
             #[inline(always)]
             fn sqrt<const FMA: bool>(self) -> Self {
-                $t::sqrt(self)
+                std::primitive::$t::sqrt(self)
             }
             #[inline(always)]
             fn abs<const FMA: bool>(self) -> Self {
-                $t::abs(self)
+                std::primitive::$t::abs(self)
             }
             #[inline(always)]
             fn pow<const FMA: bool>(self, exponent: Self) -> Self {
@@ -82,5 +91,5 @@ macro_rules! math {
         }
     };
 }
-math!(f32: exp exp_m1 ln ln_1p tanh sigmoid softplus erf sin cos);
-math!(f64: exp exp_m1 ln ln_1p tanh sigmoid softplus erf sin cos);
+math!(f32: exp exp_m1 ln ln_1p tanh sigmoid softplus erf);
+math!(f64: exp exp_m1 ln ln_1p tanh sigmoid softplus erf);

@@ -1,0 +1,156 @@
+//! Batch normalisation as a layer.
+
+use std::iter::zip;
+
+use gradus_autograd::{Float, Param, Tensor, Var};
+use gradus_derive::Module;
+
+use crate::{BuildError, Layer};
+
+/// γ·(x − mean)/√(var + ε) + β for each channel (Ioffe and Szegedy 2015).
+///
+/// In training with the mean and the *biased* variance of the batch, in evaluation with running
+/// ones, which the training step updates.
+///
+/// | | [`BatchNorm::new`] (Keras) | [`BatchNorm::pytorch`] |
+/// | --- | --- | --- |
+/// | channels | last axis | axis 1 |
+/// | weight of the **old** value in the running statistics | 0.99 | 0.9 (PyTorch says `momentum = 0.1`, the weight of the new one) |
+/// | ε | 1e-3 | 1e-5 |
+/// | running variance | biased | unbiased |
+#[derive(Clone, Debug, Module)]
+pub struct BatchNorm<T: Float = f32> {
+    gamma: Option<Param<T>>,
+    beta: Option<Param<T>>,
+    running_mean: Option<Param<T>>,
+    running_var: Option<Param<T>>,
+    #[module(skip)]
+    settings: Settings,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    axis: isize,
+    momentum: f64,
+    epsilon: f64,
+    unbiased: bool,
+}
+
+impl<T: Float> Default for BatchNorm<T> {
+    fn default() -> Self {
+        BatchNorm::new()
+    }
+}
+
+impl<T: Float> BatchNorm<T> {
+    /// A layer with the conventions of Keras.
+    pub fn new() -> Self {
+        BatchNorm::with(Settings { axis: -1, momentum: 0.99, epsilon: 1e-3, unbiased: false })
+    }
+
+    /// A layer with the conventions of PyTorch.
+    pub fn pytorch() -> Self {
+        BatchNorm::with(Settings { axis: 1, momentum: 0.9, epsilon: 1e-5, unbiased: true })
+    }
+
+    fn with(settings: Settings) -> Self {
+        BatchNorm { gamma: None, beta: None, running_mean: None, running_var: None, settings }
+    }
+
+    /// The weight of the **old** value in the running statistics (Keras' sense; 1 − PyTorch's).
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.settings.momentum = momentum;
+        self
+    }
+
+    /// What is added to the variance.
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.settings.epsilon = epsilon;
+        self
+    }
+
+    /// The axis of the channels, the batch axis counted; −1 is the last.
+    pub fn axis(mut self, axis: isize) -> Self {
+        self.settings.axis = axis;
+        self
+    }
+
+    /// Whether the running variance is the unbiased one.
+    pub fn unbiased(mut self, unbiased: bool) -> Self {
+        self.settings.unbiased = unbiased;
+        self
+    }
+
+    /// Sets the number of channels, for use outside of a [`Sequential`](crate::Sequential).
+    pub fn channels(mut self, channels: usize) -> Self {
+        self.gamma = Some(Param::new(Tensor::ones(&[channels])));
+        self.beta = Some(Param::new(Tensor::zeros(&[channels])));
+        self.running_mean = Some(Param::statistic(Tensor::zeros(&[channels])));
+        self.running_var = Some(Param::statistic(Tensor::ones(&[channels])));
+        self
+    }
+}
+
+impl<T: Float> Layer<T> for BatchNorm<T> {
+    /// # Panics
+    /// When the layer has not been built, x has other channels, or, in training, a channel has a
+    /// single value.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let (Some(gamma), Some(beta), Some(running_mean), Some(running_var)) =
+            (&self.gamma, &self.beta, &self.running_mean, &self.running_var)
+        else {
+            panic!("batch_norm: the channels are not known: set them with `.channels(n)`, or build the model");
+        };
+        let (tape, Settings { axis, epsilon, momentum, unbiased }) = (x.tape(), self.settings);
+        let (gamma, beta) = (tape.param(gamma), tape.param(beta));
+        if !tape.is_training() {
+            let statistics = [tape.param(running_mean), tape.param(running_var), gamma, beta];
+            return x.normalise(statistics, axis, epsilon);
+        }
+        let [y, mean, var] = x.batch_norm(gamma, beta, axis, epsilon);
+        let shape = x.shape();
+        let n = (shape.iter().product::<usize>() / mean.shape()[0].max(1)) as f64;
+        let correction = if unbiased { n / (n - 1.0) } else { 1.0 };
+        let follow = |batch: Var<'t, T>, scale: f64| {
+            let (old, new) = (T::of(momentum), T::of((1.0 - momentum) * scale));
+            move |running: &Tensor<T>| {
+                let (mut next, batch) = (running.clone(), batch.value().contiguous());
+                for (r, b) in zip(next.make_mut(), batch.as_slice().unwrap_or(&[])) {
+                    *r = *r * old + *b * new;
+                }
+                next
+            }
+        };
+        tape.update(running_mean, follow(mean, 1.0));
+        tape.update(running_var, follow(var, correction));
+        y
+    }
+
+    fn build(&mut self, input: &[usize]) -> Result<(), BuildError> {
+        // The axis counts the batch axis, which `input` does not have.
+        let axis = match self.settings.axis {
+            axis if axis < 0 => axis + input.len() as isize,
+            axis => axis - 1,
+        };
+        let fail = |why: String| {
+            Err(BuildError::Input { layer: "batch_norm".into(), input: input.to_vec(), why })
+        };
+        let channels = usize::try_from(axis).ok().and_then(|axis| input.get(axis)).copied();
+        match (channels, &self.gamma) {
+            (None, _) => fail(format!("it has no axis {}", self.settings.axis)),
+            (Some(channels), Some(gamma)) if gamma.value().len() != channels => {
+                fail(format!("it was made for {} channels", gamma.value().len()))
+            }
+            (Some(_), Some(_)) => Ok(()),
+            (Some(channels), None) => {
+                *self = BatchNorm::with(self.settings).channels(channels);
+                Ok(())
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        "batch_norm"
+    }
+}

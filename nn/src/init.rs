@@ -1,0 +1,149 @@
+//! Initialisers: the first values of parameters.
+//!
+//! Fans are those of the layout that is stored: a kernel `[.., inputs, outputs]` has fan-in
+//! receptive field · inputs and fan-out receptive field · outputs, the receptive field being the
+//! product of the axes before.
+
+pub use gradus_autograd::Initializer;
+
+use gradus_autograd::{Float, Rng, Tensor};
+
+/// The standard deviation of a standard normal truncated at ±2; drawing from σ/this, truncated,
+/// gives σ. As in Keras and JAX.
+const TRUNCATED_STD: f64 = 0.879_625_661_034_239_78;
+
+/// Fan-in and fan-out of a kernel `[.., inputs, outputs]`. A vector counts as both.
+pub fn fans(shape: &[usize]) -> (f64, f64) {
+    match shape {
+        [] => (1.0, 1.0),
+        [n] => (*n as f64, *n as f64),
+        [field @ .., inputs, outputs] => {
+            let field: usize = field.iter().product();
+            ((field * inputs) as f64, (field * outputs) as f64)
+        }
+    }
+}
+
+/// A standard normal number within ±2.
+fn truncated(rng: &mut Rng) -> f64 {
+    loop {
+        let x = rng.normal();
+        if x.abs() <= 2.0 {
+            return x;
+        }
+    }
+}
+
+fn draw<T: Float>(shape: &[usize], mut next: impl FnMut() -> f64) -> Tensor<T> {
+    Tensor::from_fn(shape, |_| T::of(next()))
+}
+
+/// All zeros.
+#[derive(Clone, Copy, Debug)]
+pub struct Zeros;
+
+impl<T: Float> Initializer<T> for Zeros {
+    fn sample(&self, shape: &[usize], _: &mut Rng) -> Tensor<T> {
+        Tensor::zeros(shape)
+    }
+}
+
+/// All the same number.
+#[derive(Clone, Copy, Debug)]
+pub struct Constant(pub f64);
+
+impl<T: Float> Initializer<T> for Constant {
+    fn sample(&self, shape: &[usize], _: &mut Rng) -> Tensor<T> {
+        Tensor::full(shape, T::of(self.0))
+    }
+}
+
+/// Normal with the given mean and standard deviation.
+#[derive(Clone, Copy, Debug)]
+pub struct Normal {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation.
+    pub std: f64,
+}
+
+impl<T: Float> Initializer<T> for Normal {
+    fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T> {
+        draw(shape, || self.mean + self.std * rng.normal())
+    }
+}
+
+/// Normal, redrawn beyond two standard deviations; as Keras' `TruncatedNormal`, the standard deviation is
+/// that before truncation.
+#[derive(Clone, Copy, Debug)]
+pub struct TruncatedNormal {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation before truncation.
+    pub std: f64,
+}
+
+impl<T: Float> Initializer<T> for TruncatedNormal {
+    fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T> {
+        draw(shape, || self.mean + self.std * truncated(rng))
+    }
+}
+
+/// Uniform in [low, high).
+#[derive(Clone, Copy, Debug)]
+pub struct Uniform {
+    /// The smallest value.
+    pub low: f64,
+    /// The end, not reached.
+    pub high: f64,
+}
+
+impl<T: Float> Initializer<T> for Uniform {
+    fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T> {
+        Tensor::rand(shape, self.low, self.high, rng)
+    }
+}
+
+macro_rules! scaled {
+    ($($(#[$doc:meta])* $name:ident: $variance:expr, $kind:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl<T: Float> Initializer<T> for $name {
+            fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T> {
+                let variance: fn(f64, f64) -> f64 = $variance;
+                let (inputs, outputs) = fans(shape);
+                $kind(shape, variance(inputs.max(1.0), outputs.max(1.0)).sqrt(), rng)
+            }
+        }
+    )*};
+}
+
+fn uniform<T: Float>(shape: &[usize], std: f64, rng: &mut Rng) -> Tensor<T> {
+    let limit = std * 3.0_f64.sqrt();
+    Tensor::rand(shape, -limit, limit, rng)
+}
+
+fn normal<T: Float>(shape: &[usize], std: f64, rng: &mut Rng) -> Tensor<T> {
+    draw(shape, || std * rng.normal())
+}
+
+fn truncated_normal<T: Float>(shape: &[usize], std: f64, rng: &mut Rng) -> Tensor<T> {
+    draw(shape, || std / TRUNCATED_STD * truncated(rng))
+}
+
+scaled! {
+    /// Uniform with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010); PyTorch's `xavier_uniform_`.
+    GlorotUniform: |i, o| 2.0 / (i + o), uniform;
+    /// Truncated normal with variance 2/(fan-in + fan-out), as Keras and JAX.
+    GlorotNormal: |i, o| 2.0 / (i + o), truncated_normal;
+    /// Plain normal with variance 2/(fan-in + fan-out): PyTorch's `xavier_normal_`.
+    XavierNormal: |i, o| 2.0 / (i + o), normal;
+    /// Uniform with variance 2/fan-in (He et al. 2015); PyTorch's `kaiming_uniform_` for ReLU.
+    HeUniform: |i, _| 2.0 / i, uniform;
+    /// Truncated normal with variance 2/fan-in, as Keras and JAX.
+    HeNormal: |i, _| 2.0 / i, truncated_normal;
+    /// Plain normal with variance 2/fan-in: PyTorch's `kaiming_normal_` for ReLU.
+    KaimingNormal: |i, _| 2.0 / i, normal;
+}

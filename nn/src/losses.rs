@@ -1,0 +1,139 @@
+//! Losses as values, for `compile`. In a loop of your own, the methods of
+//! [`Var`] serve directly.
+
+use std::fmt::Debug;
+
+use gradus_autograd::{Float, Tensor, Var, fused};
+
+/// What training makes small: the mean over a batch.
+pub trait Loss<T: Float = f32>: Debug + Send + Sync {
+    /// The loss of a batch, a single number.
+    #[track_caller]
+    fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T>;
+
+    /// What is wrong with targets, if anything: a label out of range, another shape. Called once with
+    /// the whole data set, before training.
+    ///
+    /// # Errors
+    /// A sentence that names the first wrong row.
+    fn check(&self, outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
+        same_shape(outputs, targets)
+    }
+
+    /// The word for it in a history.
+    fn name(&self) -> &'static str;
+}
+
+fn same_shape<T: Float>(outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
+    if targets.shape()[1..] == outputs[1..] {
+        return Ok(());
+    }
+    Err(format!(
+        "the model's output has shape {:?} a sample, the targets {:?}",
+        &outputs[1..],
+        &targets.shape()[1..]
+    ))
+}
+
+fn first<T: Float>(targets: &Tensor<T>, wrong: impl Fn(f64) -> bool) -> Option<(usize, T)> {
+    let row = targets.len() / targets.shape().first().copied().unwrap_or(1).max(1);
+    let all = targets.contiguous();
+    let at = all.as_slice()?.iter().position(|t| wrong(t.to_f64()))?;
+    Some((at / row.max(1), all.as_slice()?[at]))
+}
+
+/// −mean(t·ln p + (1 − t)·ln(1 − p)) of probabilities or, with [`from_logits`](Self::from_logits), of logits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BinaryCrossentropy {
+    logits: bool,
+}
+
+impl BinaryCrossentropy {
+    /// Of probabilities, clipped to [1e-7, 1 − 1e-7] as in Keras.
+    pub fn new() -> Self {
+        BinaryCrossentropy { logits: false }
+    }
+    /// Of logits: exact and without clipping; the better choice.
+    pub fn from_logits() -> Self {
+        BinaryCrossentropy { logits: true }
+    }
+}
+
+/// Keras' `epsilon()`.
+const CLIP: f64 = 1e-7;
+
+impl<T: Float> Loss<T> for BinaryCrossentropy {
+    #[track_caller]
+    fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
+        if self.logits {
+            return predictions.bce_with_logits(targets);
+        }
+        let (p, t) = (predictions.shape(), targets.shape());
+        assert!(p == t, "binary_crossentropy: predictions {p:?} and targets {t:?} differ in shape");
+        let loss = fused!(|p, t| {
+            // Outside of the clipping range the gradient is 0, as it is in Keras.
+            let (low, high) = (R::lit(CLIP), 1.0 - R::lit(CLIP));
+            let p = R::select(p.less(low), low, R::select(high.less(p), high, p));
+            -(t * p.ln() + (1.0 - t) * (1.0 - p).ln())
+        });
+        loss(predictions, targets).mean()
+    }
+    fn check(&self, outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
+        same_shape(outputs, targets)?;
+        match first(targets, |t| !(0.0..=1.0).contains(&t)) {
+            None => Ok(()),
+            Some((row, t)) => Err(format!("row {row} has the label {t}, which is not within 0 to 1")),
+        }
+    }
+    fn name(&self) -> &'static str {
+        "binary_crossentropy"
+    }
+}
+
+/// mean((x − t)²).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MeanSquaredError;
+
+impl<T: Float> Loss<T> for MeanSquaredError {
+    #[track_caller]
+    fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
+        predictions.mse(targets)
+    }
+    fn name(&self) -> &'static str {
+        "mean_squared_error"
+    }
+}
+
+/// −mean(ln softmax(logits)[class]), with the class of each row as a whole number, `[n]` or `[n, 1]`.
+/// Takes logits `[n, classes]`, which is exact; give the last layer no softmax.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SparseCategoricalCrossentropy;
+
+impl<T: Float> Loss<T> for SparseCategoricalCrossentropy {
+    #[track_caller]
+    fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
+        let classes = targets.value().map(|t| t.to_f64() as i64);
+        let n = classes.len();
+        predictions.cross_entropy(&classes.reshape(&[n]))
+    }
+    fn check(&self, outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
+        let classes = match (outputs, targets.shape()) {
+            ([_, classes], [_] | [_, 1]) => *classes as f64,
+            (outputs, targets) => {
+                return Err(format!(
+                    "the model's output must be [n, classes] and the targets [n] or [n, 1], but they are {outputs:?} and {targets:?}"
+                ));
+            }
+        };
+        match first(targets, |t| !(t.fract() == 0.0 && (0.0..classes).contains(&t))) {
+            None => Ok(()),
+            Some((row, t)) => Err(format!(
+                "row {row} has the label {t}, which is not a whole number from 0 to {}",
+                classes - 1.0
+            )),
+        }
+    }
+    fn name(&self) -> &'static str {
+        "sparse_categorical_crossentropy"
+    }
+}

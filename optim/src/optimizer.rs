@@ -1,0 +1,155 @@
+//! What all optimisers share: the state of each parameter, groups, the step.
+
+use std::fmt::Debug;
+
+use gradus_autograd::{Float, Gradients, Module, ParamId, Path, Tensor};
+
+/// An update rule with its hyperparameters.
+pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
+    /// How many moments it keeps for each parameter.
+    fn moments(&self) -> usize;
+
+    /// The learning rate.
+    fn lr(&self) -> f64;
+
+    /// Sets the learning rate.
+    fn set_lr(&mut self, lr: f64);
+
+    /// Updates one parameter in place. `step` counts from 1; the moments start as zeros.
+    fn update<T: Float>(&self, step: u64, p: &mut Tensor<T>, g: &Tensor<T>, moments: &mut [Tensor<T>]);
+}
+
+/// A training step: what a training loop needs of an optimiser.
+pub trait Step<T: Float>: Send {
+    /// Applies running statistics, then updates every trained parameter that has a gradient.
+    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
+    /// The learning rate of the main group.
+    fn lr(&self) -> f64;
+    /// Sets the learning rate; groups keep their ratio to it.
+    fn set_lr(&mut self, lr: f64);
+}
+
+/// A rule at work on a model: its hyperparameters, groups of parameters that have others, and the
+/// moments of each parameter, kept by path.
+///
+/// ```
+/// use gradus_autograd::{Module, Tape, Tensor};
+/// use gradus_optim::{Adam, Step};
+/// # use gradus_autograd::Param;
+/// let mut model = vec![Param::new(Tensor::from([3.0]))];
+/// let mut adam = Adam::new(0.1).group(|path| path.ends_with("bias"), |h| h.weight_decay = 0.0);
+/// for _ in 0..200 {
+///     let tape = Tape::new();
+///     let loss = tape.param(&model[0]).powf(2.0).sum();
+///     adam.step(&mut model, &loss.backward());
+/// }
+/// assert!(model[0].value().item().abs() < 1e-2);
+/// ```
+#[derive(Debug)]
+pub struct Optimizer<R: UpdateRule, T: Float = f32> {
+    pub(crate) rule: R,
+    groups: Vec<Group<R>>,
+    slots: Vec<Slot<T>>,
+}
+
+struct Group<R> {
+    holds: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    change: Box<dyn Fn(&mut R) + Send + Sync>,
+}
+
+impl<R> Debug for Group<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
+    }
+}
+
+/// What is kept for one parameter.
+#[derive(Debug)]
+struct Slot<T: Float> {
+    id: ParamId,
+    path: String,
+    /// The rule of its group at the main group's learning rate of `lr`; worked out once.
+    group: Option<usize>,
+    step: u64,
+    moments: Vec<Tensor<T>>,
+}
+
+impl<R: UpdateRule, T: Float> Optimizer<R, T> {
+    /// An optimiser with the given rule for all parameters.
+    pub fn with_rule(rule: R) -> Self {
+        Optimizer { rule, groups: Vec::new(), slots: Vec::new() }
+    }
+
+    /// Other hyperparameters for the parameters whose path `holds`; the last group that holds wins.
+    pub fn group(
+        mut self,
+        holds: impl Fn(&str) -> bool + Send + Sync + 'static,
+        change: impl Fn(&mut R) + Send + Sync + 'static,
+    ) -> Self {
+        self.groups.push(Group { holds: Box::new(holds), change: Box::new(change) });
+        self
+    }
+
+    /// The hyperparameters of the main group.
+    pub fn hyper(&self) -> &R {
+        &self.rule
+    }
+
+    /// The place of a parameter's state: usually `guess`, the number of the parameter in the visit.
+    fn slot(&mut self, guess: usize, path: Path<'_>, id: ParamId, p: &Tensor<T>) -> usize {
+        if self.slots.get(guess).is_some_and(|slot| slot.id == id) {
+            return guess;
+        }
+        let path = path.to_string();
+        if let Some(at) = self.slots.iter().position(|slot| slot.path == path) {
+            // The same place in another copy of the model: it goes on with the moments there are.
+            self.slots[at].id = id;
+            if self.slots[at].moments.iter().all(|m| m.shape() == p.shape()) {
+                return at;
+            }
+            self.slots.remove(at);
+        }
+        let group = self.groups.iter().rposition(|group| (group.holds)(&path));
+        let zeros = || {
+            let mut moment = Tensor::zeros(p.shape());
+            moment.make_mut();
+            moment
+        };
+        let moments = (0..self.rule.moments()).map(|_| zeros()).collect();
+        let at = guess.min(self.slots.len());
+        self.slots.insert(at, Slot { id, path, group, step: 0, moments });
+        at
+    }
+}
+
+impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
+    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+        gradients.apply_updates(model);
+        let mut number = 0;
+        model.visit_mut(Path::root(), &mut |path, param| {
+            if !param.is_trained() {
+                return;
+            }
+            let Some(gradient) = gradients.param(param) else { return };
+            let at = self.slot(number, path, param.id(), param.value());
+            number += 1;
+            let slot = &mut self.slots[at];
+            slot.step += 1;
+            let p = param.value_mut();
+            match slot.group {
+                None => self.rule.update(slot.step, p, gradient, &mut slot.moments),
+                Some(group) => {
+                    let mut rule = self.rule.clone();
+                    (self.groups[group].change)(&mut rule);
+                    rule.update(slot.step, p, gradient, &mut slot.moments);
+                }
+            }
+        });
+    }
+    fn lr(&self) -> f64 {
+        self.rule.lr()
+    }
+    fn set_lr(&mut self, lr: f64) {
+        self.rule.set_lr(lr);
+    }
+}

@@ -1,0 +1,102 @@
+//! Stochastic gradient descent, with momentum or Nesterov's.
+
+use gradus_autograd::{Float, Fuse, Literal, Real, Rule, Tensor};
+
+use crate::{Optimizer, UpdateRule};
+
+/// p − lr·(g + λ·p)
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Plain;
+
+impl Rule<4, 1> for Plain {
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+    #[inline(always)]
+    fn eval<R: Real>(&self, [p, g, lr, decay]: [R; 4]) -> [R; 1]
+    where
+        f64: Literal<R>,
+    {
+        [p - lr * (g + decay * p)]
+    }
+}
+
+/// b′ = µ·b + g, p − lr·b′; or p − lr·(g + µ·b′) with Nesterov's. (Sutskever et al. 2013, in PyTorch's form.)
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Momentum {
+    nesterov: bool,
+}
+
+impl Rule<6, 2> for Momentum {
+    fn name(&self) -> &'static str {
+        "sgd_momentum"
+    }
+    #[inline(always)]
+    fn eval<R: Real>(&self, [p, b, g, lr, momentum, decay]: [R; 6]) -> [R; 2]
+    where
+        f64: Literal<R>,
+    {
+        let g = g + decay * p;
+        let b = momentum * b + g;
+        let direction = if self.nesterov { g + momentum * b } else { b };
+        [p - lr * direction, b]
+    }
+}
+
+/// The hyperparameters of [`Sgd`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SgdHyper {
+    /// The learning rate.
+    pub lr: f64,
+    /// The weight of the old direction.
+    pub momentum: f64,
+    /// Whether the momentum is Nesterov's.
+    pub nesterov: bool,
+    /// λ of an L2 penalty λ/2·Σw², added to the gradient as λ·w.
+    pub weight_decay: f64,
+}
+
+/// Stochastic gradient descent.
+pub type Sgd<T = f32> = Optimizer<SgdHyper, T>;
+
+impl<T: Float> Sgd<T> {
+    /// Plain gradient descent.
+    pub fn new(lr: f64) -> Self {
+        let rule = SgdHyper { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+        Optimizer::with_rule(rule)
+    }
+    /// With momentum.
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.rule.momentum = momentum;
+        self
+    }
+    /// With Nesterov's momentum.
+    pub fn nesterov(mut self, momentum: f64) -> Self {
+        (self.rule.momentum, self.rule.nesterov) = (momentum, true);
+        self
+    }
+    /// With λ·w added to the gradient (an L2 penalty of λ/2·Σw²).
+    pub fn weight_decay(mut self, decay: f64) -> Self {
+        self.rule.weight_decay = decay;
+        self
+    }
+}
+
+impl UpdateRule for SgdHyper {
+    fn moments(&self) -> usize {
+        usize::from(self.momentum != 0.0)
+    }
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+    fn set_lr(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+    fn update<T: Float>(&self, _: u64, p: &mut Tensor<T>, g: &Tensor<T>, moments: &mut [Tensor<T>]) {
+        let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(T::of);
+        match moments {
+            [b] => Momentum { nesterov: self.nesterov }.update([p, b], &[g], &[lr, momentum, decay]),
+            _ => Plain.update([p], &[g], &[lr, decay]),
+        }
+    }
+}
