@@ -1,0 +1,55 @@
+//! Automatic differentiation of any order, and training that is itself differentiable.
+//!
+//! This crate is the façade: it re-exports the rooms of the house and, in [`prelude`], what nearly
+//! every program uses. `ARCHITECTURE.md` in the repository shows the house.
+//!
+//! | room | holds |
+//! | --- | --- |
+//! | [`autograd`] | tensors, the tape, operations, gradients, gradient checks |
+//! | [`nn`] | layers, initialisers, regularisers, losses |
+//! | [`optim`] | update rules and schedules |
+//! | [`data`] | data sets, CSV, splits, scaling, batches |
+//! | [`train`] | `compile`, `fit`, `evaluate`, `predict`, callbacks, history |
+//!
+//! ```
+//! use gradus::prelude::*;
+//!
+//! let tape = Tape::<f64>::new();
+//! let x = tape.var(Tensor::from([1.0, 2.0]));
+//! let y = (x * x * x).sum();
+//! let dy = y.grad(&[x])[0];
+//! let d2y = dy.sum().grad(&[x])[0];
+//! assert_eq!(dy.value().to_vec(), [3.0, 12.0]); // 3x²
+//! assert_eq!(d2y.value().to_vec(), [6.0, 12.0]); // 6x
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub use gradus_autograd as autograd;
+pub use gradus_data as data;
+pub use gradus_nn as nn;
+pub use gradus_optim as optim;
+pub use gradus_train as train;
+
+/// Derives [`Module`](trait@autograd::Module) for a struct of layers and parameters.
+pub use gradus_derive::Module;
+
+pub use gradus_autograd::fused;
+
+/// What nearly every program uses.
+pub mod prelude {
+    pub use crate::autograd::Activation::{self, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
+    pub use crate::autograd::check::gradcheck;
+    pub use crate::autograd::{
+        Cotangents, Float, Fuse, Gradients, Literal, Module, Op, Outputs, Param, Real, Rng, Rule,
+        Tape, Tensor, Var, Vjp, fused,
+    };
+    pub use crate::data::*;
+    pub use crate::nn::init::*;
+    pub use crate::nn::losses::*;
+    pub use crate::nn::regularizers::{L1, L1L2, L2, penalty};
+    pub use crate::nn::{BatchNorm, Dense, Dropout, Layer, Sequential, summary};
+    pub use crate::optim::{Adam, AdamW, Schedule, Sgd, Step};
+    pub use crate::train::*;
+    pub use gradus_derive::Module;
+}

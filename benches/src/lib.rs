@@ -1,0 +1,169 @@
+//! The workloads that speed is measured on. A workload is made once and then run step by step.
+//!
+//! A step is forward, loss, backward and update, in f32; `scalar` and `elementwise` are forward and
+//! backward only, `infer1` is forward only.
+#![forbid(unsafe_code)]
+
+use gradus_autograd::{
+    Activation::{Identity, Relu, Tanh},
+    Module, Param, Rng, Tape, Tensor, fused,
+};
+use gradus_nn::regularizers::{L1, L2};
+use gradus_nn::{BatchNorm, Dense, Dropout, Layer, Sequential, init::GlorotUniform, penalty};
+use gradus_optim::{Adam, Sgd, Step};
+
+/// A named step.
+pub struct Workload {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// One step; returns the loss, so that nothing can be left out.
+    pub step: Box<dyn FnMut() -> f32>,
+}
+
+/// All workloads, in the order of the table.
+pub fn all() -> Vec<Workload> {
+    vec![tiny(), seed(), mlp_small(), mlp(), wide(), scalar(), elementwise(), infer1()]
+}
+
+fn workload(name: &'static str, step: impl FnMut() -> f32 + 'static) -> Workload {
+    Workload { name, step: Box::new(step) }
+}
+
+fn randn(shape: &[usize], seed: u64) -> Tensor {
+    Tensor::randn(shape, &mut Rng::new(seed))
+}
+
+/// Whole numbers below `classes`.
+fn labels(n: usize, classes: usize) -> Tensor<i64> {
+    let mut rng = Rng::new(3);
+    Tensor::from((0..n).map(|_| rng.below(classes) as i64).collect::<Vec<_>>())
+}
+
+/// Layers of the given sizes, ReLU between them.
+fn perceptron(sizes: &[usize]) -> Sequential {
+    let last = sizes.len() - 1;
+    let mut model = Sequential::new();
+    for (at, &units) in sizes.iter().enumerate().skip(1) {
+        model = model.add(Dense::new(units).activation(if at == last { Identity } else { Relu }));
+    }
+    model.build(&sizes[..1], 1).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// MLP 2-16-16-1 tanh, batch 4, MSE, SGD 0.1.
+pub fn tiny() -> Workload {
+    let layer = |inputs, units| Dense::new(units).inputs(inputs);
+    let mut model =
+        [layer(2, 16).activation(Tanh), layer(16, 16).activation(Tanh), layer(16, 1)].map(|l| l.init(1));
+    let (x, y) = (randn(&[4, 2], 1), randn(&[4, 1], 2));
+    let mut sgd = Sgd::new(0.1);
+    workload("tiny", move || {
+        let tape = Tape::training(0);
+        let h = model.iter().fold(tape.constant(x.clone()), |h, layer| layer.forward(h));
+        let loss = h.mse(tape.constant(y.clone()));
+        sgd.step(&mut model, &loss.backward());
+        loss.item()
+    })
+}
+
+/// Dense 30→50, BatchNorm, ReLU, Dropout 0.5, Dense 1, with penalties; BCE with logits, Adam, batch 128.
+pub fn seed() -> Workload {
+    let dense = |units| {
+        let dense = Dense::new(units).kernel_initializer(GlorotUniform);
+        dense.kernel_regularizer(L2(0.01)).bias_regularizer(L1(0.01))
+    };
+    let model = Sequential::new().add(dense(50)).add(BatchNorm::new()).add(Relu);
+    let model = model.add(Dropout::new(0.5)).add(dense(1)).build(&[30], 1);
+    let mut model = model.unwrap_or_else(|error| panic!("{error}"));
+    let (x, y) = (randn(&[128, 30], 1), randn(&[128, 1], 2).map(|x| f32::from(u8::from(x > 0.0))));
+    let (mut adam, mut step) = (Adam::new(1e-3), 0);
+    workload("seed", move || {
+        step += 1;
+        let tape = Tape::training(step);
+        let logits = model.forward(tape.constant(x.clone()));
+        let mut loss = logits.bce_with_logits(tape.constant(y.clone()));
+        if let Some(penalty) = penalty(&model, &tape) {
+            loss = loss + penalty;
+        }
+        adam.step(&mut model, &loss.backward());
+        loss.item()
+    })
+}
+
+/// A classifier's step.
+fn classifier(name: &'static str, sizes: &[usize], batch: usize, mut optimizer: impl Step<f32> + 'static) -> Workload {
+    let mut model = perceptron(sizes);
+    let x = randn(&[batch, sizes[0]], 1);
+    let y = labels(batch, sizes[sizes.len() - 1]);
+    workload(name, move || {
+        let tape = Tape::training(0);
+        let loss = model.forward(tape.constant(x.clone())).cross_entropy(&y);
+        optimizer.step(&mut model, &loss.backward());
+        loss.item()
+    })
+}
+
+/// 784-128-10 ReLU, cross-entropy, batch 32, SGD.
+pub fn mlp_small() -> Workload {
+    classifier("mlp_small", &[784, 128, 10], 32, Sgd::new(0.01))
+}
+
+/// 784-512-256-10 ReLU, cross-entropy, batch 128, Adam.
+pub fn mlp() -> Workload {
+    classifier("mlp", &[784, 512, 256, 10], 128, Adam::new(1e-3))
+}
+
+/// 2048-2048-2048-2048 ReLU, MSE, batch 512, SGD.
+pub fn wide() -> Workload {
+    let mut model = perceptron(&[2048; 4]);
+    let (x, y) = (randn(&[512, 2048], 1), randn(&[512, 2048], 2));
+    let mut sgd = Sgd::new(1e-3);
+    workload("wide", move || {
+        let tape = Tape::training(0);
+        let loss = model.forward(tape.constant(x.clone())).mse(tape.constant(y.clone()));
+        sgd.step(&mut model, &loss.backward());
+        loss.item()
+    })
+}
+
+/// s = x0; 5,000 × (s = s·w[i % 100] + b[i % 100]), 200 scalar leaves.
+pub fn scalar() -> Workload {
+    let make = |seed| {
+        let mut rng = Rng::new(seed);
+        let near = move |_| Param::new(Tensor::scalar((0.99 + 0.01 * rng.uniform()) as f32));
+        (0..100).map(near).collect::<Vec<_>>()
+    };
+    let (w, b) = (make(1), make(2));
+    workload("scalar", move || {
+        let tape = Tape::new();
+        let [w, b] = [&w, &b].map(|all| all.iter().map(|p| tape.param(p)).collect::<Vec<_>>());
+        let mut s = tape.constant(Tensor::scalar(1.0));
+        for i in 0..5000 {
+            s = s * w[i % 100] + b[i % 100];
+        }
+        s.backward()[w[0]].item()
+    })
+}
+
+/// mean(tanh(x·w1 + b1)·sigmoid(x·w2 + b2) + exp(−x·x)), five tensors of 2^20, gradients of all.
+pub fn elementwise() -> Workload {
+    let inputs = [1, 2, 3, 4, 5].map(|seed| randn(&[1 << 20], seed));
+    workload("elementwise", move || {
+        let tape = Tape::new();
+        let v = inputs.each_ref().map(|x| tape.var(x.clone()));
+        let f = fused!(|x, w1, b1, w2, b2| (x * w1 + b1).tanh() * (x * w2 + b2).sigmoid() + (-(x * x)).exp());
+        let loss = f(v[0], v[1], v[2], v[3], v[4]).mean();
+        let grads = loss.backward();
+        loss.item() + grads[v[4]].at(&[0])
+    })
+}
+
+/// The forward pass of `mlp`, batch 1, evaluation mode.
+pub fn infer1() -> Workload {
+    let model = perceptron(&[784, 512, 256, 10]);
+    let x = randn(&[1, 784], 1);
+    workload("infer1", move || {
+        let tape = Tape::inference();
+        model.forward(tape.constant(x.clone())).value().at(&[0, 0])
+    })
+}
+

@@ -150,6 +150,10 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
         }
     }
 
+    fn smallest_batch(&self) -> usize {
+        2
+    }
+
     fn kind(&self) -> &'static str {
         "batch_norm"
     }

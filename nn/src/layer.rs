@@ -45,6 +45,11 @@ pub trait Layer<T: Float = f32>: Module<T> + Debug + Send + Sync {
         Ok(())
     }
 
+    /// The fewest samples of a batch in training: 2 with batch norm, else 1.
+    fn smallest_batch(&self) -> usize {
+        1
+    }
+
     /// The kind of layer in summaries, and the stem of its name in a [`Sequential`](crate::Sequential).
     fn kind(&self) -> &'static str {
         "layer"
@@ -98,6 +103,9 @@ impl<T: Float> Layer<T> for Box<dyn Layer<T>> {
     }
     fn build(&mut self, input: &[usize]) -> Result<(), BuildError> {
         (**self).build(input)
+    }
+    fn smallest_batch(&self) -> usize {
+        (**self).smallest_batch()
     }
     fn kind(&self) -> &'static str {
         (**self).kind()

@@ -86,6 +86,10 @@ impl<T: Float> Layer<T> for Sequential<T> {
         Ok(())
     }
 
+    fn smallest_batch(&self) -> usize {
+        self.layers.iter().map(|(_, layer)| layer.smallest_batch()).max().unwrap_or(1)
+    }
+
     fn kind(&self) -> &'static str {
         "sequential"
     }

@@ -1,0 +1,25 @@
+//! Training in the words of Keras: `compile`, `fit`, `evaluate`, `predict`; metrics, callbacks, history.
+//!
+//! Any [`Layer`](gradus_nn::Layer) trains by the same [`fit`](Trainer::fit), a
+//! [`Sequential`](gradus_nn::Sequential) or a model of your own.
+//!
+//! What does not live here: layers, update rules, data; this room only puts them together.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod callbacks;
+mod early_stopping;
+mod error;
+mod fit;
+mod history;
+mod metrics;
+mod progress;
+mod trainer;
+
+pub use callbacks::{Callback, LearningRateScheduler, State, Weights};
+pub use early_stopping::EarlyStopping;
+pub use error::TrainError;
+pub use fit::Fit;
+pub use history::{History, Scores};
+pub use metrics::{Accuracy, Direction, Metric, Metrics};
+pub use trainer::{Compile, Trainer};

@@ -255,10 +255,18 @@ impl<T: Float> Tape<T> {
     /// and the training step applies it: a forward pass never changes a model. If it has been noted
     /// before on this tape, that is its old value.
     pub fn update(&self, statistic: &Param<T>, new: impl FnOnce(&Tensor<T>) -> Tensor<T>) {
+        let noted = |updates: &[(ParamId, Tensor<T>)]| updates.iter().position(|u| u.0 == statistic.id());
+        let place = noted(&self.parts.borrow().updates);
+        // `new` may look at the tape: nothing is borrowed while it runs.
+        let old = place.map_or_else(
+            || statistic.value().clone(),
+            |at| self.parts.borrow().updates[at].1.clone(),
+        );
+        let value = new(&old);
         let updates = &mut self.parts.borrow_mut().updates;
-        match updates.iter_mut().find(|update| update.0 == statistic.id()) {
-            Some(update) => update.1 = new(&update.1),
-            None => updates.push((statistic.id(), new(statistic.value()))),
+        match place {
+            Some(at) => updates[at].1 = value,
+            None => updates.push((statistic.id(), value)),
         }
     }
 

@@ -1,0 +1,65 @@
+//! What can go wrong in training.
+
+use gradus_data::DataError;
+
+/// Why training could not begin or go on. Nothing that was finished is lost: the model keeps the
+/// weights of its last step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The data set is unusable.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// There is nothing to train or evaluate on.
+    #[error("the {part} data has no samples")]
+    Empty {
+        /// Training, validation or other data.
+        part: &'static str,
+    },
+    /// The targets do not fit the loss.
+    #[error("{loss}: {why} (in the {part} data)")]
+    Targets {
+        /// The loss.
+        loss: &'static str,
+        /// Training, validation or other data.
+        part: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// An option of `fit` makes no sense.
+    #[error("fit: {0}")]
+    Option(String),
+    /// A batch would be too small for the model.
+    #[error(
+        "fit: {samples} samples in batches of {batch_size} leave a last batch of {last}, but the model needs at least \
+         {needed} (batch norm has no variance of one value): choose another batch size, or `drop_last(true)`"
+    )]
+    SmallBatch {
+        /// Samples of the training data.
+        samples: usize,
+        /// The batch size asked for.
+        batch_size: usize,
+        /// What is left for the last batch.
+        last: usize,
+        /// The smallest batch that the model takes.
+        needed: usize,
+    },
+    /// A callback watches something that is not in the history.
+    #[error("{callback}: there is no `{monitor}` to watch; there are {available}")]
+    Monitor {
+        /// The callback.
+        callback: &'static str,
+        /// What it watches.
+        monitor: String,
+        /// What there is.
+        available: String,
+    },
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}

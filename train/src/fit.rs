@@ -1,0 +1,93 @@
+//! The options of `fit`.
+
+use gradus_autograd::Float;
+use gradus_data::Dataset;
+
+use crate::Callback;
+
+/// The options of [`fit`](crate::Trainer::fit), with the defaults of Keras: 1 epoch, batches of 32,
+/// shuffled.
+pub struct Fit<'a, T: Float = f32> {
+    pub(crate) epochs: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) shuffle: bool,
+    pub(crate) drop_last: bool,
+    pub(crate) seed: u64,
+    pub(crate) validation: Validation<'a, T>,
+    pub(crate) callbacks: Vec<Box<dyn Callback<T> + 'a>>,
+    pub(crate) progress: bool,
+}
+
+pub(crate) enum Validation<'a, T: Float> {
+    None,
+    Data(&'a Dataset<T>),
+    Fraction(f64),
+}
+
+impl<T: Float> Default for Fit<'_, T> {
+    fn default() -> Self {
+        Fit::new()
+    }
+}
+
+impl<'a, T: Float> Fit<'a, T> {
+    /// The defaults.
+    pub fn new() -> Self {
+        Fit {
+            epochs: 1,
+            batch_size: 32,
+            shuffle: true,
+            drop_last: false,
+            seed: 0,
+            validation: Validation::None,
+            callbacks: Vec::new(),
+            progress: true,
+        }
+    }
+    /// How many times the data is gone through.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+    /// Samples a step; the last batch of an epoch may have fewer.
+    pub fn batch_size(mut self, samples: usize) -> Self {
+        self.batch_size = samples;
+        self
+    }
+    /// Whether each epoch has an order of its own; by default it does.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+    /// Whether a last batch with fewer samples is left out.
+    pub fn drop_last(mut self, drop_last: bool) -> Self {
+        self.drop_last = drop_last;
+        self
+    }
+    /// The seed of the order of samples and of dropout.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+    /// Data to evaluate on after each epoch.
+    pub fn validation(mut self, data: &'a Dataset<T>) -> Self {
+        self.validation = Validation::Data(data);
+        self
+    }
+    /// Takes the last part of the training data for validation, before any shuffling, as Keras'
+    /// `validation_split`.
+    pub fn validation_fraction(mut self, fraction: f64) -> Self {
+        self.validation = Validation::Fraction(fraction);
+        self
+    }
+    /// Adds a callback, or `&mut` one that is looked at afterwards.
+    pub fn callback(mut self, callback: impl Callback<T> + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+    /// Whether there is a progress bar; there never is one where the output is not a terminal.
+    pub fn progress(mut self, progress: bool) -> Self {
+        self.progress = progress;
+        self
+    }
+}

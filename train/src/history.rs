@@ -1,0 +1,100 @@
+//! What training leaves behind: a table, one row an epoch.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::TrainError;
+
+/// The numbers of one evaluation, or of one epoch: `loss`, `accuracy`, `val_loss` …
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores(pub(crate) Vec<(String, f64)>);
+
+impl Scores {
+    /// The number of that name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(have, _)| have == name).map(|(_, value)| *value)
+    }
+    /// The loss.
+    pub fn loss(&self) -> f64 {
+        self.get("loss").unwrap_or(f64::NAN)
+    }
+    /// All, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+}
+
+impl fmt::Display for Scores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, (name, value)) in self.iter().enumerate() {
+            write!(f, "{}{name} {value:.4}", if count > 0 { "  " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// One row an epoch: loss and metrics of training and validation, and the learning rate.
+///
+/// Losses contain the penalties and are means over samples, as in Keras; those of training are taken
+/// while the weights change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    pub(crate) epochs: Vec<Scores>,
+}
+
+impl History {
+    /// The rows.
+    pub fn epochs(&self) -> &[Scores] {
+        &self.epochs
+    }
+    /// One column, an entry an epoch; empty if there is none of that name.
+    pub fn column(&self, name: &str) -> Vec<f64> {
+        self.epochs.iter().filter_map(|epoch| epoch.get(name)).collect()
+    }
+    /// The last row.
+    pub fn last(&self) -> Option<&Scores> {
+        self.epochs.last()
+    }
+
+    /// The table as CSV, with a header; numbers are exact.
+    pub fn to_csv(&self) -> String {
+        let names = self.epochs.first().map_or(Vec::new(), |row| row.iter().map(|(n, _)| n).collect());
+        let mut text = format!("epoch,{}\n", names.join(","));
+        for (epoch, row) in self.epochs.iter().enumerate() {
+            let cells: Vec<String> = row.iter().map(|(_, value)| value.to_string()).collect();
+            text += &format!("{epoch},{}\n", cells.join(","));
+        }
+        text
+    }
+
+    /// Writes the table as CSV.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
+        let path = path.as_ref();
+        std::fs::write(path, self.to_csv())
+            .map_err(|source| TrainError::Write { path: path.display().to_string(), source })
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.epochs.first() else { return f.write_str("no epochs") };
+        let widths: Vec<usize> = first.iter().map(|(name, _)| name.len().max(8)).collect();
+        write!(f, "epoch")?;
+        for ((name, _), width) in first.iter().zip(&widths) {
+            write!(f, "  {name:>width$}")?;
+        }
+        for (epoch, row) in self.epochs.iter().enumerate() {
+            write!(f, "\n{epoch:>5}")?;
+            for ((name, value), width) in row.iter().zip(&widths) {
+                match name {
+                    "lr" => write!(f, "  {value:>width$.1e}")?,
+                    _ => write!(f, "  {value:>width$.4}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Metrics: what a person reads, beside the loss.
+
+use gradus_autograd::{Float, Tensor};
+
+/// Which way a number gets better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Smaller is better: losses.
+    Min,
+    /// Larger is better: accuracies.
+    Max,
+}
+
+impl Direction {
+    /// Whether `new` is better than `old` by more than `min_delta`. NaN never is.
+    pub fn is_better(self, new: f64, old: f64, min_delta: f64) -> bool {
+        match self {
+            Direction::Min => new < old - min_delta,
+            Direction::Max => new > old + min_delta,
+        }
+    }
+}
+
+/// A number about predictions and targets, gathered over batches.
+pub trait Metric<T: Float = f32>: Send {
+    /// The word for it in a history.
+    fn name(&self) -> &'static str;
+    /// Which way it gets better.
+    fn direction(&self) -> Direction;
+    /// Takes in a batch.
+    fn update(&mut self, predictions: &Tensor<T>, targets: &Tensor<T>);
+    /// The number over all batches since the last reset; NaN if there were none.
+    fn result(&self) -> f64;
+    /// Forgets all batches.
+    fn reset(&mut self);
+}
+
+/// The part of samples that are predicted right, as Keras' `"accuracy"`: with one output a sample, the
+/// probability against a threshold of 0.5; with several, the largest one against the class.
+#[derive(Clone, Copy, Debug)]
+pub struct Accuracy {
+    threshold: f64,
+    right: usize,
+    seen: usize,
+}
+
+/// The accuracy with its usual threshold.
+#[allow(non_upper_case_globals, reason = "reads as the unit struct that it would be without counts")]
+pub const Accuracy: Accuracy = Accuracy { threshold: 0.5, right: 0, seen: 0 };
+
+impl Accuracy {
+    /// For outputs that are logits: the threshold is 0.
+    pub fn from_logits() -> Self {
+        Accuracy { threshold: 0.0, ..Accuracy }
+    }
+}
+
+impl<T: Float> Metric<T> for Accuracy {
+    fn name(&self) -> &'static str {
+        "accuracy"
+    }
+    fn direction(&self) -> Direction {
+        Direction::Max
+    }
+    fn update(&mut self, predictions: &Tensor<T>, targets: &Tensor<T>) {
+        let width = predictions.shape().last().copied().unwrap_or(1);
+        let (p, t) = (predictions.contiguous(), targets.contiguous());
+        let (p, t) = (p.as_slice().unwrap_or(&[]), t.as_slice().unwrap_or(&[]));
+        self.seen += t.len();
+        self.right += if width == 1 {
+            let is_right = |(p, t): (&T, &T)| (p.to_f64() > self.threshold) == (t.to_f64() > 0.5);
+            std::iter::zip(p, t).filter(|pair| is_right(*pair)).count()
+        } else {
+            let largest = |row: &[T]| {
+                let better = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
+                (0..row.len()).reduce(better).unwrap_or(0) as f64
+            };
+            std::iter::zip(p.chunks_exact(width), t).filter(|(row, t)| largest(row) == t.to_f64()).count()
+        };
+    }
+    fn result(&self) -> f64 {
+        self.right as f64 / self.seen as f64
+    }
+    fn reset(&mut self) {
+        (self.right, self.seen) = (0, 0);
+    }
+}
+
+/// The metrics of [`compile`](crate::Compile::compile): none `()`, one, several `(a, b)`, or a list of boxes.
+pub trait Metrics<T: Float> {
+    /// As a list.
+    fn boxed(self) -> Vec<Box<dyn Metric<T>>>;
+}
+
+impl<T: Float, M: Metric<T> + 'static> Metrics<T> for M {
+    fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
+        vec![Box::new(self)]
+    }
+}
+
+impl<T: Float> Metrics<T> for () {
+    fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
+        Vec::new()
+    }
+}
+
+impl<T: Float> Metrics<T> for Vec<Box<dyn Metric<T>>> {
+    fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
+        self
+    }
+}
+
+macro_rules! tuples {
+    ($(($($m:ident $i:tt),+))*) => {$(
+        impl<T: Float, $($m: Metric<T> + 'static),+> Metrics<T> for ($($m,)+) {
+            fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
+                vec![$(Box::new(self.$i)),+]
+            }
+        }
+    )*};
+}
+tuples!((A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3));

@@ -1,0 +1,271 @@
+//! `compile`, `fit`, `evaluate`, `predict`.
+
+use gradus_autograd::{Float, Gradients, Tape, Tensor};
+use gradus_data::{Batch, Dataset};
+use gradus_nn::{Layer, losses::Loss, penalty};
+use gradus_optim::Step;
+
+use crate::fit::{Fit, Validation};
+use crate::progress::{self, Progress};
+use crate::{Direction, History, Metric, Metrics, Scores, State, TrainError};
+
+/// Samples that are evaluated or predicted at once.
+const EVALUATED: usize = 1024;
+
+/// Gives every [`Layer`] the method `compile`.
+pub trait Compile<T: Float>: Layer<T> + Sized {
+    /// Puts a model together with an optimiser, a loss and metrics (`()`, one, or a tuple).
+    ///
+    /// ```
+    /// use gradus_autograd::{Module, Tensor};
+    /// use gradus_data::Dataset;
+    /// use gradus_nn::{Dense, losses::MeanSquaredError};
+    /// use gradus_optim::Sgd;
+    /// use gradus_train::{Compile, Fit};
+    ///
+    /// let x = Tensor::new(&[4, 1], vec![0., 1., 2., 3.]);
+    /// let data = Dataset::new(x.clone(), x.map(|x| 2.0 * x + 1.0))?;
+    /// let mut model = Dense::new(1).inputs(1).init(1).compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// let history = model.fit(&data, Fit::new().epochs(200))?;
+    /// assert!(history.last().unwrap().loss() < 1e-4);
+    /// assert!((model.predict(&Tensor::new(&[1, 1], vec![10.0]))?.item() - 21.0).abs() < 0.1);
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
+    fn compile(
+        self,
+        optimizer: impl Step<T> + 'static,
+        loss: impl Loss<T> + 'static,
+        metrics: impl Metrics<T>,
+    ) -> Trainer<Self, T> {
+        Trainer {
+            model: self,
+            optimizer: Box::new(optimizer),
+            loss: Box::new(loss),
+            metrics: metrics.boxed(),
+        }
+    }
+}
+
+impl<T: Float, M: Layer<T>> Compile<T> for M {}
+
+/// A compiled model. The model itself stays at hand as [`model`](Trainer::model).
+pub struct Trainer<M, T: Float = f32> {
+    /// The model.
+    pub model: M,
+    /// The optimiser.
+    pub optimizer: Box<dyn Step<T>>,
+    loss: Box<dyn Loss<T>>,
+    metrics: Vec<Box<dyn Metric<T>>>,
+}
+
+/// A loss over samples, batch by batch.
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    samples: usize,
+}
+
+impl Mean {
+    fn add(&mut self, loss: f64, samples: usize) {
+        self.sum += loss * samples as f64;
+        self.samples += samples;
+    }
+    fn result(&self) -> f64 {
+        self.sum / self.samples as f64
+    }
+}
+
+impl<T: Float, M: Layer<T>> Trainer<M, T> {
+    /// Trains the model.
+    ///
+    /// Each epoch goes through the data in batches; its row in the history has the loss (penalties
+    /// included) and the metrics of training, those of validation with `val_` before them, and `lr`.
+    ///
+    /// # Errors
+    /// Before anything is trained: when there is no data, the targets do not fit, an option makes no
+    /// sense, or a callback watches what is not there.
+    pub fn fit(&mut self, train: &Dataset<T>, options: Fit<'_, T>) -> Result<History, TrainError> {
+        let Fit { epochs, batch_size, shuffle, drop_last, seed, validation, mut callbacks, progress } =
+            options;
+        let (held_out, rest);
+        let (train, validation) = match validation {
+            Validation::None => (train, None),
+            Validation::Data(data) => (train, Some(data)),
+            Validation::Fraction(fraction) => {
+                (rest, held_out) = hold_out(train, fraction)?;
+                (&rest, Some(&held_out))
+            }
+        };
+        self.check(train, "training")?;
+        validation.map_or(Ok(()), |data| self.check(data, "validation"))?;
+        let mut batches = train.batches(batch_size)?;
+        if shuffle {
+            batches = batches.shuffled(seed);
+        }
+        if drop_last {
+            batches = batches.drop_last();
+        }
+        self.check_smallest(train.len(), batch_size, drop_last)?;
+        let columns = self.columns(validation.is_some());
+        let mut history = History::default();
+        let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+        for callback in &mut callbacks {
+            callback.train_begin(&columns, &mut state)?;
+        }
+        let progress = Progress::new(epochs, progress);
+        for epoch in 0..epochs {
+            let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+            callbacks.iter_mut().for_each(|callback| callback.epoch_begin(epoch, &mut state));
+            let bar = progress.epoch(epoch, batches.len());
+            let mut loss = Mean::default();
+            self.metrics.iter_mut().for_each(|metric| metric.reset());
+            for (number, batch) in batches.epoch(epoch as u64).enumerate() {
+                let tape = Tape::training(step_seed(seed, epoch, number));
+                loss.add(self.step(&tape, &batch), batch.len());
+                bar.inc(1);
+            }
+            let mut row = self.scores(&loss, "");
+            if let Some(data) = validation {
+                row.0.extend(self.evaluate_as(data, "val_")?.0);
+            }
+            row.0.push(("lr".into(), self.optimizer.lr()));
+            progress::finish(&bar, &row);
+            let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+            callbacks.iter_mut().for_each(|callback| callback.epoch_end(epoch, &row, &mut state));
+            let stop = state.stop;
+            history.epochs.push(row);
+            if stop {
+                break;
+            }
+        }
+        let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+        callbacks.iter_mut().for_each(|callback| callback.train_end(&mut state));
+        Ok(history)
+    }
+
+    /// One training step; the loss of the batch.
+    fn step(&mut self, tape: &Tape<T>, batch: &Batch<T>) -> f64 {
+        let y = self.model.forward(tape.constant(batch.x.clone()));
+        let mut loss = self.loss.of(y, tape.constant(batch.y.clone()));
+        if let Some(penalty) = penalty(&self.model, tape) {
+            loss = loss + penalty;
+        }
+        let gradients: Gradients<T> = loss.backward();
+        self.optimizer.step(&mut self.model, &gradients);
+        let predictions = y.value();
+        self.metrics.iter_mut().for_each(|metric| metric.update(&predictions, &batch.y));
+        loss.item().to_f64()
+    }
+
+    /// The loss (penalties included) and the metrics on a data set, in evaluation mode.
+    ///
+    /// # Errors
+    /// When there is no data, or the targets do not fit.
+    pub fn evaluate(&mut self, data: &Dataset<T>) -> Result<Scores, TrainError> {
+        self.check(data, "given")?;
+        self.evaluate_as(data, "")
+    }
+
+    fn evaluate_as(&mut self, data: &Dataset<T>, prefix: &str) -> Result<Scores, TrainError> {
+        let mut loss = Mean::default();
+        self.metrics.iter_mut().for_each(|metric| metric.reset());
+        for batch in data.batches(EVALUATED)?.epoch(0) {
+            let tape = Tape::inference();
+            let y = self.model.forward(tape.constant(batch.x.clone()));
+            loss.add(self.loss.of(y, tape.constant(batch.y.clone())).item().to_f64(), batch.len());
+            let predictions = y.value();
+            self.metrics.iter_mut().for_each(|metric| metric.update(&predictions, &batch.y));
+        }
+        let tape = Tape::inference();
+        if let Some(penalty) = penalty(&self.model, &tape) {
+            loss.sum += penalty.item().to_f64() * loss.samples as f64;
+        }
+        Ok(self.scores(&loss, prefix))
+    }
+
+    /// The model's output for each sample, in evaluation mode.
+    ///
+    /// # Errors
+    /// When there are no samples.
+    pub fn predict(&self, x: &Tensor<T>) -> Result<Tensor<T>, TrainError> {
+        let n = x.shape().first().copied().unwrap_or(0);
+        if n == 0 {
+            return Err(TrainError::Empty { part: "given" });
+        }
+        let tape = Tape::inference();
+        let parts: Vec<_> = (0..n)
+            .step_by(EVALUATED)
+            .map(|start| x.slice(0, start..n.min(start + EVALUATED)))
+            .map(|part| self.model.forward(tape.constant(part)))
+            .collect();
+        Ok(tape.concat(&parts, 0).value())
+    }
+
+    fn scores(&self, loss: &Mean, prefix: &str) -> Scores {
+        let metrics = self.metrics.iter().map(|m| (format!("{prefix}{}", m.name()), m.result()));
+        Scores(std::iter::once((format!("{prefix}loss"), loss.result())).chain(metrics).collect())
+    }
+
+    /// The columns of the history.
+    fn columns(&self, validation: bool) -> Vec<(String, Direction)> {
+        let prefixes: &[&str] = if validation { &["", "val_"] } else { &[""] };
+        let mut columns = Vec::new();
+        for prefix in prefixes {
+            columns.push((format!("{prefix}loss"), Direction::Min));
+            let metrics = self.metrics.iter();
+            columns.extend(metrics.map(|m| (format!("{prefix}{}", m.name()), m.direction())));
+        }
+        columns
+    }
+
+    /// Whether data is there and its targets fit the loss.
+    fn check(&self, data: &Dataset<T>, part: &'static str) -> Result<(), TrainError> {
+        if data.len() == 0 {
+            return Err(TrainError::Empty { part });
+        }
+        let tape = Tape::inference();
+        let y = self.model.forward(tape.constant(data.x().slice(0, 0..1)));
+        let fits = self.loss.check(&y.shape(), data.y());
+        fits.map_err(|why| TrainError::Targets { loss: self.loss.name(), part, why })
+    }
+
+    fn check_smallest(
+        &self,
+        samples: usize,
+        batch_size: usize,
+        drop_last: bool,
+    ) -> Result<(), TrainError> {
+        let (last, needed) = (samples % batch_size, self.model.smallest_batch());
+        let smallest = match (last, drop_last) {
+            (0, _) => batch_size,
+            (_, true) if samples > batch_size => batch_size,
+            (last, _) => last,
+        };
+        if smallest >= needed {
+            return Ok(());
+        }
+        Err(TrainError::SmallBatch { samples, batch_size, last: smallest, needed })
+    }
+}
+
+/// The last part of a data set for validation, and the rest.
+fn hold_out<T: Float>(data: &Dataset<T>, fraction: f64) -> Result<(Dataset<T>, Dataset<T>), TrainError> {
+    let n = data.len();
+    if !(fraction > 0.0 && fraction < 1.0) {
+        let why = format!("a validation fraction of {fraction} is not between 0 and 1");
+        return Err(TrainError::Option(why));
+    }
+    // As Keras: the first int(n · (1 − fraction)) samples train.
+    let kept = (n as f64 * (1.0 - fraction)) as usize;
+    if kept == 0 || kept == n {
+        let why = format!("a validation fraction of {fraction} of {n} samples leaves one side empty");
+        return Err(TrainError::Option(why));
+    }
+    let rows: Vec<usize> = (0..n).collect();
+    Ok((data.subset(&rows[..kept])?, data.subset(&rows[kept..])?))
+}
+
+/// A seed for the draws of one step, so that a run can be taken up again at any step.
+fn step_seed(seed: u64, epoch: usize, batch: usize) -> u64 {
+    seed ^ ((epoch as u64) << 40 | batch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
