@@ -52,18 +52,36 @@ pub trait Rule<const I: usize, const O: usize>: Copy + PartialEq + Debug + Send 
 /// compiler prove, for every pair of slices, that they do not overlap, and give up.
 const TILE: usize = 64;
 
-/// Writes `values(k)` to element `k` of each output that is wanted.
+/// The numbers of one element, to be computed in a loop. A trait and not a closure: a closure cannot
+/// be marked `#[inline(always)]`, and one that is not inlined is compiled without vector instructions.
+trait Lane<T, const O: usize> {
+    fn at<const FMA: bool>(&self, k: usize) -> [T; O];
+    /// The same for `n` elements from `start` on: slices whose length the compiler knows, so that it
+    /// can drop the bounds checks, each of which is a jump out of the loop.
+    fn part(&self, start: usize, n: usize) -> Self;
+}
+
+/// Writes the numbers of element `k` to element `k` of each output that is wanted.
 #[inline(always)]
-fn tiles<T: Float, const O: usize>(
+fn write<T: Float, const FMA: bool, const O: usize>(
     len: usize,
     outs: &mut [&mut [T]],
-    values: impl Fn(usize) -> [T; O],
+    lane: impl Lane<T, O>,
 ) {
+    if len == 1 {
+        for (out, y) in zip(outs, lane.at::<FMA>(0)) {
+            if let Some(out) = out.first_mut() {
+                *out = y;
+            }
+        }
+        return;
+    }
     let mut tile = [[T::ZERO; TILE]; O];
     for start in (0..len).step_by(TILE) {
         let n = TILE.min(len - start);
+        let part = lane.part(start, n);
         for k in 0..n {
-            let y = values(start + k);
+            let y = part.at::<FMA>(k);
             for o in 0..O {
                 tile[o][k] = y[o];
             }
@@ -76,60 +94,73 @@ fn tiles<T: Float, const O: usize>(
     }
 }
 
-/// The same for a single element, which needs no tile.
-#[inline(always)]
-fn single<T: Float, const O: usize>(outs: &mut [&mut [T]], values: [T; O]) {
-    for (out, y) in zip(outs, values) {
-        if let Some(out) = out.first_mut() {
-            *out = y;
-        }
-    }
-}
-
 /// A rule as a kernel: reading 1.
 pub(crate) struct Forward<R, const I: usize, const O: usize>(pub R);
+
+struct Values<'a, T, R, const I: usize> {
+    rule: R,
+    x: [&'a [T]; I],
+}
+
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Lane<T, O> for Values<'_, T, R, I> {
+    #[inline(always)]
+    fn at<const FMA: bool>(&self, k: usize) -> [T; O] {
+        let x: [Num<T, FMA>; I] = std::array::from_fn(|i| Num(self.x[i][k]));
+        let y = self.rule.eval(x);
+        std::array::from_fn(|o| y[o].0)
+    }
+    #[inline(always)]
+    fn part(&self, start: usize, n: usize) -> Self {
+        Values { rule: self.rule, x: std::array::from_fn(|i| &self.x[i][start..start + n]) }
+    }
+}
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Forward<R, I, O> {
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let len = ins[0].len();
-        let ins: [&[T]; I] = std::array::from_fn(|i| &ins[i][..len]);
-        let value = |k: usize| {
-            let x: [Num<T, FMA>; I] = std::array::from_fn(|i| Num(ins[i][k]));
-            self.0.eval(x).map(|y| y.0)
-        };
-        if len == 1 {
-            return single(outs, value(0));
-        }
-        tiles(len, outs, value);
+        let x = std::array::from_fn(|i| &ins[i][..len]);
+        write::<T, FMA, O>(len, outs, Values::<T, R, I> { rule: self.0, x });
     }
 }
 
 /// The cotangents of a rule's inputs, from its inputs and the cotangents of its results: reading 2.
 pub(crate) struct Backward<R, const I: usize, const O: usize>(pub R);
 
+struct Pulled<'a, T, R, const I: usize, const O: usize> {
+    rule: R,
+    x: [&'a [T]; I],
+    g: [&'a [T]; O],
+}
+
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Lane<T, I> for Pulled<'_, T, R, I, O> {
+    #[inline(always)]
+    fn at<const FMA: bool>(&self, k: usize) -> [T; I] {
+        let x: [Dual<Num<T, FMA>, I>; I] = std::array::from_fn(|i| Dual::input(Num(self.x[i][k]), i));
+        let y = self.rule.eval(x);
+        let mut cotangents = [T::ZERO; I];
+        for i in 0..I {
+            for o in 0..O {
+                cotangents[i] += Num::<T, FMA>(self.g[o][k]).carry(y[o].tangents[i]).0;
+            }
+        }
+        cotangents
+    }
+    #[inline(always)]
+    fn part(&self, start: usize, n: usize) -> Self {
+        let x = std::array::from_fn(|i| &self.x[i][start..start + n]);
+        let g = std::array::from_fn(|o| &self.g[o][start..start + n]);
+        Pulled { rule: self.rule, x, g }
+    }
+}
+
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Backward<R, I, O> {
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let len = ins[0].len();
-        let x: [&[T]; I] = std::array::from_fn(|i| &ins[i][..len]);
-        let g: [&[T]; O] = std::array::from_fn(|o| &ins[I + o][..len]);
-        let value = |k: usize| {
-            let x: [Dual<Num<T, FMA>, I>; I] =
-                std::array::from_fn(|i| Dual::input(Num(x[i][k]), i));
-            let y = self.0.eval(x);
-            std::array::from_fn(|i| {
-                let mut cotangent = Num::<T, FMA>(T::ZERO);
-                for o in 0..O {
-                    cotangent = cotangent + Num(g[o][k]).carry(y[o].tangents[i]);
-                }
-                cotangent.0
-            })
-        };
-        if len == 1 {
-            return single(outs, value(0));
-        }
-        tiles::<T, I>(len, outs, value);
+        let x = std::array::from_fn(|i| &ins[i][..len]);
+        let g = std::array::from_fn(|o| &ins[I + o][..len]);
+        write::<T, FMA, I>(len, outs, Pulled::<T, R, I, O> { rule: self.0, x, g });
     }
 }
 

@@ -68,9 +68,8 @@ impl<T: Float, const FMA: bool> Real for Num<T, FMA> {
     #[inline(always)]
     fn sign(self) -> Self {
         let x = self.0;
-        let side = if x > T::ZERO { T::ONE } else { -T::ONE };
-        // Zero and NaN stand for themselves; their sign of zero goes.
-        Num(if x < T::ZERO || x > T::ZERO { side } else { x + T::ZERO })
+        let positive = if x > T::ZERO { T::ONE } else { x + T::ZERO }; // 0 and NaN stand for themselves
+        Num(if x < T::ZERO { -T::ONE } else { positive })
     }
     #[inline(always)]
     fn relu(self) -> Self {
@@ -84,12 +83,14 @@ impl<T: Float, const FMA: bool> Real for Num<T, FMA> {
     fn minimum(self, other: Self) -> Self {
         let (a, b) = (self.0, other.0);
         // a + b is NaN whenever either is, in one instruction.
-        Num(if a < b { a } else if b <= a { b } else { a + b })
+        let larger = if b <= a { b } else { a + b };
+        Num(if a < b { a } else { larger })
     }
     #[inline(always)]
     fn maximum(self, other: Self) -> Self {
         let (a, b) = (self.0, other.0);
-        Num(if a > b { a } else if b >= a { b } else { a + b })
+        let smaller = if b >= a { b } else { a + b };
+        Num(if a > b { a } else { smaller })
     }
     #[inline(always)]
     fn less(self, other: Self) -> bool {
@@ -105,8 +106,10 @@ impl<T: Float, const FMA: bool> Real for Num<T, FMA> {
     }
     #[inline(always)]
     fn carry(self, slope: Self) -> Self {
-        // Where the tangent is the constant below, the compiler drops the whole term.
-        Num(if self.0 == T::ZERO || slope.0 == T::ZERO { -T::ZERO } else { self.0 * slope.0 })
+        // Where the tangent is the constant below, the compiler drops the whole term. `|` and not `||`:
+        // a jump in a loop keeps it from being vectorised.
+        let product = self.0 * slope.0;
+        Num(if (self.0 == T::ZERO) | (slope.0 == T::ZERO) { -T::ZERO } else { product })
     }
     #[inline(always)]
     fn no_tangent() -> Self {
