@@ -11,7 +11,7 @@ use crate::{DataError, Dataset};
 /// A plan of batches over a data set, for as many epochs as one likes.
 ///
 /// In order, a batch is a view of the data and costs nothing. Shuffled, its rows are copied into a
-/// buffer from the pool. The last batch is smaller if the size does not divide the number of samples.
+/// buffer from the pool. The last batch is smaller if the size does not divide the data.
 ///
 /// ```
 /// use gradus_autograd::Tensor;

@@ -218,7 +218,8 @@ pub enum DataError {
     },
     /// A part of a split that would get no sample.
     #[error(
-        "split: part {part} (fraction {fraction}) of {samples} samples would be empty; make it larger"
+        "split: part {part} (fraction {fraction}) of {samples} samples would be empty; \
+         make it larger"
     )]
     EmptyPart {
         /// The part.

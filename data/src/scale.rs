@@ -5,8 +5,8 @@ use gradus_autograd::{Float, Tensor};
 use crate::dataset::check_finite;
 use crate::{DataError, Dataset};
 
-/// `(x − mean) / std` for each feature, with the mean and the standard deviation of the data that it
-/// was fitted on: the training part, never the parts that it is tested on.
+/// `(x − mean) / std` for each feature, with the mean and the standard deviation of the data it was
+/// fitted on: the training part, never the parts that it is tested on.
 ///
 /// The variance is the biased one (divided by n), as in scikit-learn. A constant feature becomes 0:
 /// its `std` counts as 1. A feature is a position within a sample, whatever the sample's shape.

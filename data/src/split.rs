@@ -54,13 +54,14 @@ pub struct Fold {
 
 impl<T: Float> Dataset<T> {
     /// Splits into parts of the given fractions. Every sample is in exactly one part; within a part
-    /// the samples stand in random order (unless split in order). The same seed gives the same parts.
+    /// the samples stand in random order, unless split in order. The same seed gives the same parts.
     ///
     /// ```
     /// # use gradus_autograd::Tensor;
     /// use gradus_data::{Dataset, Split};
     /// # fn main() -> Result<(), gradus_data::DataError> {
-    /// # let (x, y) = (Tensor::ones(&[100, 4]), Tensor::from_fn(&[100, 1], |at| (at[0] % 4 / 3) as f32));
+    /// # let y = Tensor::from_fn(&[100, 1], |at| (at[0] % 4 / 3) as f32);
+    /// # let x = Tensor::ones(&[100, 4]);
     /// let data: Dataset = Dataset::new(x, y)?; // 100 samples, 25 of them of class 1
     /// let [train, val, test] = data.split([0.6, 0.2, 0.2], Split::stratified(7))?;
     /// assert_eq!([train.len(), val.len(), test.len()], [60, 20, 20]);
@@ -217,10 +218,10 @@ fn shares(fractions: &[f64]) -> Result<Vec<f64>, DataError> {
     Ok(fractions.iter().map(|fraction| fraction / sum).collect())
 }
 
-/// How many of `count` samples each part gets: the whole part of its share, and of what is left over
+/// How many of `count` samples each part gets: the whole part of its share, and of the left over
 /// one more. First come parts that would have none, then those that are owed most, counting what
-/// earlier classes owe them. So each count is within one of exact, and the parts keep their sizes over
-/// all classes as well, unless classes are so small that merely being everywhere takes more.
+/// earlier classes owe them. So each count is within one of exact, and the parts keep their sizes
+/// over all classes as well, unless classes are so small that merely being everywhere takes more.
 fn apportion(count: usize, shares: &[f64], owed: &mut [f64]) -> Vec<usize> {
     let mut counts = Vec::with_capacity(shares.len());
     let mut has_rest = Vec::with_capacity(shares.len());

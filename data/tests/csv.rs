@@ -69,7 +69,8 @@ fn messages_say_what_and_where() {
         ("a,b\n1,2\n3,4,\n", "line 3: found 3 cells, expected 2 as in the first line"),
         (
             "a, b \n1,2\n\r\n3,x y\n",
-            "line 4, column 2 (b): \"x y\" is not a number; a column of texts is read with `categories`",
+            "line 4, column 2 (b): \"x y\" is not a number; \
+             a column of texts is read with `categories`",
         ),
         (
             "a,b\n1,\n",
@@ -110,7 +111,8 @@ fn messages_say_what_and_where() {
     assert_eq!(
         message(&csv, format!("a,b\n{name},2\n")),
         format!(
-            "line 2, column 1 (a): \"{number}…\" is not a number; a column of texts is read with `categories`"
+            "line 2, column 1 (a): \"{number}…\" is not a number; \
+             a column of texts is read with `categories`"
         )
     );
     let named = |name: &str| Csv::new().label(name);
@@ -157,7 +159,8 @@ fn a_path_is_part_of_the_message() {
     let file = interop().join("csv").join("bad_not_number.csv");
     let error = Csv::new().read_path::<f32>(&file).unwrap_err();
     let expected = format!(
-        "{}, line 2, column 2 (b): \"x\" is not a number; a column of texts is read with `categories`",
+        "{}, line 2, column 2 (b): \"x\" is not a number; \
+         a column of texts is read with `categories`",
         file.display()
     );
     assert_eq!(error.to_string(), expected);
