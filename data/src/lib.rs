@@ -1,0 +1,58 @@
+//! From a file to batches: what a training run needs to know about its data.
+//!
+//! | here | is |
+//! | --- | --- |
+//! | [`Dataset`] | features and targets of the same samples, in memory |
+//! | [`Csv`], [`Table`] | a reader that would rather fail than guess |
+//! | [`Split`], [`Fold`] | training, validation and test parts; cross-validation folds |
+//! | [`StandardScaler`] | mean 0 and standard deviation 1, learnt from the training part alone |
+//! | [`Batches`], [`Batch`] | a plan of mini-batches, and one of them |
+//! | [`DataError`] | what was wrong, and where |
+//!
+//! What does not live here: downloading, data that does not fit into memory, models, and the
+//! training loop. Nothing here knows a tape; all that comes in and goes out are tensors.
+//!
+//! Two rules hold throughout. Whatever depends on data returns a [`DataError`] that names the place
+//! (line and column, sample, part); nothing is silently dropped, doubled or read as 0. And whatever
+//! is random is a function of a seed: the same seed gives the same bits on every machine.
+//!
+//! ```
+//! use gradus_data::{Csv, Dataset, Split, StandardScaler};
+//! # fn main() -> Result<(), gradus_data::DataError> {
+//! # let rows: String = (0..50).map(|i| format!("{i},{},{}\n", i * i, i % 2)).collect();
+//! # let file = format!("width,height,label\n{rows}");
+//! let data: Dataset = Csv::new().read(file.as_bytes())?;
+//! let [mut train, mut val, mut test] = data.split([0.6, 0.2, 0.2], Split::stratified(7))?;
+//!
+//! let scaler = StandardScaler::fit(&train)?;
+//! for part in [&mut train, &mut val, &mut test] {
+//!     scaler.apply(part)?;
+//! }
+//!
+//! let batches = train.batches(8)?.shuffled(7);
+//! for epoch in 0..2 {
+//!     for batch in batches.epoch(epoch) {
+//!         assert_eq!(batch.x.shape()[1..], [2]);
+//!         assert_eq!(batch.y.shape()[1..], [1]);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod batch;
+mod dataset;
+mod error;
+mod reader;
+mod scale;
+mod split;
+mod text;
+
+pub use batch::{Batch, BatchIter, Batches};
+pub use dataset::Dataset;
+pub use error::{DataError, Place};
+pub use reader::{Column, Csv, Missing, Table};
+pub use scale::StandardScaler;
+pub use split::{Fold, Split};
