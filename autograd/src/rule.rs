@@ -48,70 +48,95 @@ pub trait Rule<const I: usize, const O: usize>: Copy + PartialEq + Debug + Send 
     }
 }
 
-/// Elements that are computed before they are written. Writing them one by one would have the
-/// compiler prove, for every pair of slices, that they do not overlap, and give up.
+/// Elements of a tile: computed into an array and then copied out. Writing them to slices one by one,
+/// the compiler would have to prove that no two slices overlap, and gives up; with arrays of fixed
+/// length there is also no bounds check and no remainder in the loop, and it always vectorises.
 const TILE: usize = 64;
+/// The tile of what is left at the end, filled up to its length.
+const REST: usize = 16;
 
-/// The numbers of one element, to be computed in a loop. A trait and not a closure: a closure cannot
-/// be marked `#[inline(always)]`, and one that is not inlined is compiled without vector instructions.
-trait Lane<T, const O: usize> {
-    fn at<const FMA: bool>(&self, k: usize) -> [T; O];
-    /// The same for `n` elements from `start` on: slices whose length the compiler knows, so that it
-    /// can drop the bounds checks, each of which is a jump out of the loop.
-    fn part(&self, start: usize, n: usize) -> Self;
+/// `N` elements of each operand from `start` on.
+#[inline(always)]
+fn whole<'a, T, const N: usize, const J: usize>(x: &[&'a [T]; J], start: usize) -> [&'a [T; N]; J] {
+    std::array::from_fn(|i| match x[i][start..].first_chunk() {
+        Some(tile) => tile,
+        None => unreachable!("a whole tile is left"),
+    })
 }
 
-/// Writes the numbers of element `k` to element `k` of each output that is wanted.
+/// What is left of each operand from `start` on, filled up.
 #[inline(always)]
-fn write<T: Float, const FMA: bool, const O: usize>(
-    len: usize,
-    outs: &mut [&mut [T]],
-    lane: impl Lane<T, O>,
-) {
-    if len == 1 {
-        for (out, y) in zip(outs, lane.at::<FMA>(0)) {
-            if let Some(out) = out.first_mut() {
-                *out = y;
-            }
-        }
-        return;
+fn padded<T: Float, const N: usize, const J: usize>(x: &[&[T]; J], start: usize) -> [[T; N]; J] {
+    let mut tiles = [[T::ONE; N]; J];
+    for (tile, x) in zip(&mut tiles, x) {
+        let rest = &x[start..];
+        tile[..rest.len()].copy_from_slice(rest);
     }
-    let mut tile = [[T::ZERO; TILE]; O];
-    for start in (0..len).step_by(TILE) {
-        let n = TILE.min(len - start);
-        let part = lane.part(start, n);
-        for k in 0..n {
-            let y = part.at::<FMA>(k);
-            for o in 0..O {
-                tile[o][k] = y[o];
-            }
-        }
-        for (out, tile) in zip(&mut *outs, &tile) {
-            if !out.is_empty() {
-                out[start..start + n].copy_from_slice(&tile[..n]);
-            }
+    tiles
+}
+
+/// Writes a tile to each output that is wanted.
+#[inline(always)]
+fn write<T: Float, const N: usize>(outs: &mut [&mut [T]], start: usize, n: usize, tiles: &[[T; N]]) {
+    for (out, tile) in zip(outs, tiles) {
+        if !out.is_empty() {
+            out[start..start + n].copy_from_slice(&tile[..n]);
         }
     }
+}
+
+/// Runs `$tile::<N>(start, …)` over all elements, in tiles. A macro and not a closure: only what is
+/// inlined for certain is compiled with vector instructions.
+macro_rules! in_tiles {
+    ($len:expr, $outs:expr, |$start:ident, $read:ident| $tile:expr) => {{
+        let (len, mut $start) = ($len, 0);
+        while $start + TILE <= len {
+            macro_rules! $read {
+                ($x:expr) => {
+                    whole::<T, TILE, _>($x, $start)
+                };
+            }
+            write($outs, $start, TILE, &$tile);
+            $start += TILE;
+        }
+        while $start + REST <= len {
+            macro_rules! $read {
+                ($x:expr) => {
+                    whole::<T, REST, _>($x, $start)
+                };
+            }
+            write($outs, $start, REST, &$tile);
+            $start += REST;
+        }
+        if $start < len {
+            macro_rules! $read {
+                ($x:expr) => {
+                    padded::<T, REST, _>($x, $start).each_ref()
+                };
+            }
+            write($outs, $start, len - $start, &$tile);
+        }
+    }};
 }
 
 /// A rule as a kernel: reading 1.
 pub(crate) struct Forward<R, const I: usize, const O: usize>(pub R);
 
-struct Values<'a, T, R, const I: usize> {
-    rule: R,
-    x: [&'a [T]; I],
-}
-
-impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Lane<T, O> for Values<'_, T, R, I> {
+impl<R, const I: usize, const O: usize> Forward<R, I, O> {
     #[inline(always)]
-    fn at<const FMA: bool>(&self, k: usize) -> [T; O] {
-        let x: [Num<T, FMA>; I] = std::array::from_fn(|i| Num(self.x[i][k]));
-        let y = self.rule.eval(x);
-        std::array::from_fn(|o| y[o].0)
-    }
-    #[inline(always)]
-    fn part(&self, start: usize, n: usize) -> Self {
-        Values { rule: self.rule, x: std::array::from_fn(|i| &self.x[i][start..start + n]) }
+    fn tile<T: Float, const FMA: bool, const N: usize>(&self, x: [&[T; N]; I]) -> [[T; N]; O]
+    where
+        R: Rule<I, O>,
+    {
+        let mut out = [[T::ZERO; N]; O];
+        for k in 0..N {
+            let x: [Num<T, FMA>; I] = std::array::from_fn(|i| Num(x[i][k]));
+            let y = self.0.eval(x);
+            for o in 0..O {
+                out[o][k] = y[o].0;
+            }
+        }
+        out
     }
 }
 
@@ -119,38 +144,42 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Forwar
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let len = ins[0].len();
-        let x = std::array::from_fn(|i| &ins[i][..len]);
-        write::<T, FMA, O>(len, outs, Values::<T, R, I> { rule: self.0, x });
+        let x: [&[T]; I] = std::array::from_fn(|i| &ins[i][..len]);
+        if len == 1 {
+            let one = self.tile::<T, FMA, 1>(whole(&x, 0));
+            return write(outs, 0, 1, &one);
+        }
+        in_tiles!(len, outs, |start, read| self.tile::<T, FMA, _>(read!(&x)));
     }
 }
 
 /// The cotangents of a rule's inputs, from its inputs and the cotangents of its results: reading 2.
 pub(crate) struct Backward<R, const I: usize, const O: usize>(pub R);
 
-struct Pulled<'a, T, R, const I: usize, const O: usize> {
-    rule: R,
-    x: [&'a [T]; I],
-    g: [&'a [T]; O],
-}
-
-impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Lane<T, I> for Pulled<'_, T, R, I, O> {
+impl<R, const I: usize, const O: usize> Backward<R, I, O> {
     #[inline(always)]
-    fn at<const FMA: bool>(&self, k: usize) -> [T; I] {
-        let x: [Dual<Num<T, FMA>, I>; I] = std::array::from_fn(|i| Dual::input(Num(self.x[i][k]), i));
-        let y = self.rule.eval(x);
-        let mut cotangents = [T::ZERO; I];
-        for i in 0..I {
-            for o in 0..O {
-                cotangents[i] += Num::<T, FMA>(self.g[o][k]).carry(y[o].tangents[i]).0;
+    fn tile<T: Float, const FMA: bool, const N: usize>(
+        &self,
+        x: [&[T; N]; I],
+        g: [&[T; N]; O],
+    ) -> [[T; N]; I]
+    where
+        R: Rule<I, O>,
+    {
+        let mut out = [[T::ZERO; N]; I];
+        for k in 0..N {
+            let x: [Dual<Num<T, FMA>, I>; I] =
+                std::array::from_fn(|i| Dual::input(Num(x[i][k]), i));
+            let y = self.0.eval(x);
+            for i in 0..I {
+                let mut sum = T::ZERO;
+                for o in 0..O {
+                    sum += Num::<T, FMA>(g[o][k]).carry(y[o].tangents[i]).0;
+                }
+                out[i][k] = sum;
             }
         }
-        cotangents
-    }
-    #[inline(always)]
-    fn part(&self, start: usize, n: usize) -> Self {
-        let x = std::array::from_fn(|i| &self.x[i][start..start + n]);
-        let g = std::array::from_fn(|o| &self.g[o][start..start + n]);
-        Pulled { rule: self.rule, x, g }
+        out
     }
 }
 
@@ -158,9 +187,13 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Backwa
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let len = ins[0].len();
-        let x = std::array::from_fn(|i| &ins[i][..len]);
-        let g = std::array::from_fn(|o| &ins[I + o][..len]);
-        write::<T, FMA, I>(len, outs, Pulled::<T, R, I, O> { rule: self.0, x, g });
+        let x: [&[T]; I] = std::array::from_fn(|i| &ins[i][..len]);
+        let g: [&[T]; O] = std::array::from_fn(|o| &ins[I + o][..len]);
+        if len == 1 {
+            let one = self.tile::<T, FMA, 1>(whole(&x, 0), whole(&g, 0));
+            return write(outs, 0, 1, &one);
+        }
+        in_tiles!(len, outs, |start, read| self.tile::<T, FMA, _>(read!(&x), read!(&g)));
     }
 }
 
