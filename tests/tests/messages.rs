@@ -296,7 +296,7 @@ fn operations_of_users() {
     impl Op<f64> for Pairs {
         fn name(&self) -> &'static str { "pairs" }
         fn forward(&self, x: &[&Tensor<f64>]) -> Outputs<f64> {
-            assert!(x[0].len() % 2 == 0, "pairs: shape {:?} has an odd number of elements", x[0].shape());
+            assert!(x[0].len().is_multiple_of(2), "pairs: shape {:?} has an odd number of elements", x[0].shape());
             [x[0].reshape(&[x[0].len() / 2, 2])].into()
         }
         fn vjp<'t>(&self, cx: &Vjp<'_, 't, f64>) -> gradus_autograd::Cotangents<'t, f64> {

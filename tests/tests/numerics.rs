@@ -257,6 +257,20 @@ fn row_11_the_dead_branch_receives_exactly_0() {
     assert_eq!(y.grad(&[b])[0].value().to_vec(), [1.0, 1.0, 0.0]);
 }
 
+/// A unit that is off passes nothing on, also where what follows has an infinite slope there.
+#[test]
+fn row_11_a_dead_unit_passes_nothing_on() {
+    let tape = Tape::<f64>::new();
+    let w = tape.var(Tensor::ones(&[1, 1]));
+    for fused in [false, true] {
+        let x = tape.var(Tensor::from([[-1.0], [4.0]]));
+        let y = if fused { x.linear(w, None, Activation::Relu) } else { x.matmul(w).relu() };
+        let y = y.sqrt().sum();
+        assert_eq!(y.backward()[x].to_vec(), [0.0, 0.25], "fused: {fused}, fast");
+        assert_eq!(y.grad(&[x])[0].value().to_vec(), [0.0, 0.25], "fused: {fused}, recorded");
+    }
+}
+
 #[test]
 fn row_12_nan_in_nan_out() {
     type Unary = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
@@ -492,7 +506,7 @@ fn row_17_gradients_have_the_shape_of_the_input() {
                 assert_eq!(fast[var].shape(), *shape, "{a:?} with {b:?}");
                 assert_eq!(&recorded[k].shape()[..], *shape, "{a:?} with {b:?}");
                 assert_close("both passes", &fast[var].to_vec(), &recorded[k].value().to_vec(), ROUNDING);
-                if z.value().len() == 1 && a.contains(&0) || b.contains(&0) {
+                if a.contains(&0) || b.contains(&0) {
                     assert!(fast[var].to_vec().iter().all(|&g| g == 0.0), "{a:?} with {b:?}");
                 }
             }
@@ -534,6 +548,34 @@ fn row_19_no_gradient_is_told_apart_from_zero() {
     assert_eq!(y.try_grad(&[middle])[0].map(|g| g.value().to_vec()), Some(vec![5.0]));
     let other = Tape::<f64>::new();
     assert_eq!(grads.get(other.var(column(&[1.0]))), Err(NoGradient::OtherTape));
+}
+
+/// A rule that hands back fewer cotangents than the operation has inputs.
+#[test]
+fn row_19_an_operation_without_a_derivative_is_named() {
+    use gradus_autograd::{Cotangents, Op, Outputs, Vjp};
+    #[derive(Debug)]
+    struct Opaque;
+    impl Op<f64> for Opaque {
+        fn name(&self) -> &'static str {
+            "opaque"
+        }
+        fn forward(&self, x: &[&Tensor<f64>]) -> Outputs<f64> {
+            [x[0].map(|x| x * x)].into()
+        }
+        fn vjp<'t>(&self, _: &Vjp<'_, 't, f64>) -> Cotangents<'t, f64> {
+            Cotangents::new()
+        }
+    }
+    let missing = std::panic::catch_unwind(|| {
+        let tape = Tape::<f64>::new();
+        let x = tape.var(column(&[2.0]));
+        // Half of the derivative of x² + x is missing.
+        let y = (tape.apply(Opaque, &[x]) + x).sum();
+        y.backward()[x].to_vec()
+    });
+    let message = missing.expect_err("a missing gradient, without a word").downcast::<String>().expect("a text");
+    assert!(message.contains("opaque"), "{message}");
 }
 
 /// A constant has no gradient by either pass: what the tape did not record of it would be missing.
