@@ -21,5 +21,5 @@ pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
 pub use fit::Fit;
 pub use history::{History, Scores};
-pub use metrics::{Accuracy, Direction, Metric, Metrics};
+pub use metrics::{Accuracy, Direction, Metric};
 pub use trainer::{Compile, Trainer};

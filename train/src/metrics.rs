@@ -29,10 +29,10 @@ pub trait Metric<T: Float = f32>: Send {
     fn direction(&self) -> Direction;
     /// Takes in a batch.
     fn update(&mut self, predictions: &Tensor<T>, targets: &Tensor<T>);
-    /// The number over all batches since the last reset; NaN if there were none.
+    /// The number over all batches; NaN if there were none.
     fn result(&self) -> f64;
-    /// Forgets all batches.
-    fn reset(&mut self);
+    /// The same metric, before any batch.
+    fn fresh(&self) -> Box<dyn Metric<T>>;
 }
 
 /// The part of samples that are predicted right, as Keras' `"accuracy"`: with one output a sample, the
@@ -44,14 +44,21 @@ pub struct Accuracy {
     seen: usize,
 }
 
-/// The accuracy with its usual threshold.
-#[allow(non_upper_case_globals, reason = "reads as the unit struct that it would be without counts")]
-pub const Accuracy: Accuracy = Accuracy { threshold: 0.5, right: 0, seen: 0 };
 
 impl Accuracy {
-    /// For outputs that are logits: the threshold is 0.
-    pub fn from_logits() -> Self {
-        Accuracy { threshold: 0.0, ..Accuracy }
+    /// For outputs that are probabilities or several classes.
+    pub const fn new() -> Self {
+        Accuracy { threshold: 0.5, right: 0, seen: 0 }
+    }
+    /// For a single output that is a logit: the threshold is 0.
+    pub const fn from_logits() -> Self {
+        Accuracy { threshold: 0.0, right: 0, seen: 0 }
+    }
+}
+
+impl Default for Accuracy {
+    fn default() -> Self {
+        Accuracy::new()
     }
 }
 
@@ -81,42 +88,7 @@ impl<T: Float> Metric<T> for Accuracy {
     fn result(&self) -> f64 {
         self.right as f64 / self.seen as f64
     }
-    fn reset(&mut self) {
-        (self.right, self.seen) = (0, 0);
+    fn fresh(&self) -> Box<dyn Metric<T>> {
+        Box::new(Accuracy { right: 0, seen: 0, ..*self })
     }
 }
-
-/// The metrics of [`compile`](crate::Compile::compile): none `()`, one, several `(a, b)`, or a list of boxes.
-pub trait Metrics<T: Float> {
-    /// As a list.
-    fn boxed(self) -> Vec<Box<dyn Metric<T>>>;
-}
-
-impl<T: Float, M: Metric<T> + 'static> Metrics<T> for M {
-    fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
-        vec![Box::new(self)]
-    }
-}
-
-impl<T: Float> Metrics<T> for () {
-    fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
-        Vec::new()
-    }
-}
-
-impl<T: Float> Metrics<T> for Vec<Box<dyn Metric<T>>> {
-    fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
-        self
-    }
-}
-
-macro_rules! tuples {
-    ($(($($m:ident $i:tt),+))*) => {$(
-        impl<T: Float, $($m: Metric<T> + 'static),+> Metrics<T> for ($($m,)+) {
-            fn boxed(self) -> Vec<Box<dyn Metric<T>>> {
-                vec![$(Box::new(self.$i)),+]
-            }
-        }
-    )*};
-}
-tuples!((A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3));

@@ -7,14 +7,14 @@ use gradus_optim::Step;
 
 use crate::fit::{Fit, Validation};
 use crate::progress::{self, Progress};
-use crate::{Direction, History, Metric, Metrics, Scores, State, TrainError};
+use crate::{Direction, History, Metric, Scores, State, TrainError};
 
 /// Samples that are evaluated or predicted at once.
 const EVALUATED: usize = 1024;
 
 /// Gives every [`Layer`] the method `compile`.
 pub trait Compile<T: Float>: Layer<T> + Sized {
-    /// Puts a model together with an optimiser, a loss and metrics (`()`, one, or a tuple).
+    /// Puts a model together with an optimiser, a loss and metrics.
     ///
     /// ```
     /// use gradus_autograd::{Module, Tensor};
@@ -25,7 +25,7 @@ pub trait Compile<T: Float>: Layer<T> + Sized {
     ///
     /// let x = Tensor::new(&[4, 1], vec![0., 1., 2., 3.]);
     /// let data = Dataset::new(x.clone(), x.map(|x| 2.0 * x + 1.0))?;
-    /// let mut model = Dense::new(1).inputs(1).init(1).compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// let mut model = Dense::new(1).inputs(1).init(1).compile(Sgd::new(0.1), MeanSquaredError, &[]);
     /// let history = model.fit(&data, Fit::new().epochs(200))?;
     /// assert!(history.last().unwrap().loss() < 1e-4);
     /// assert!((model.predict(&Tensor::new(&[1, 1], vec![10.0]))?.item() - 21.0).abs() < 0.1);
@@ -35,13 +35,13 @@ pub trait Compile<T: Float>: Layer<T> + Sized {
         self,
         optimizer: impl Step<T> + 'static,
         loss: impl Loss<T> + 'static,
-        metrics: impl Metrics<T>,
+        metrics: &[&dyn Metric<T>],
     ) -> Trainer<Self, T> {
         Trainer {
             model: self,
             optimizer: Box::new(optimizer),
             loss: Box::new(loss),
-            metrics: metrics.boxed(),
+            metrics: metrics.iter().map(|metric| metric.fresh()).collect(),
         }
     }
 }
@@ -118,7 +118,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             callbacks.iter_mut().for_each(|callback| callback.epoch_begin(epoch, &mut state));
             let bar = progress.epoch(epoch, batches.len());
             let mut loss = Mean::default();
-            self.metrics.iter_mut().for_each(|metric| metric.reset());
+            self.metrics.iter_mut().for_each(|metric| *metric = metric.fresh());
             for (number, batch) in batches.epoch(epoch as u64).enumerate() {
                 let tape = Tape::training(step_seed(seed, epoch, number));
                 loss.add(self.step(&tape, &batch), batch.len());
@@ -168,7 +168,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
 
     fn evaluate_as(&mut self, data: &Dataset<T>, prefix: &str) -> Result<Scores, TrainError> {
         let mut loss = Mean::default();
-        self.metrics.iter_mut().for_each(|metric| metric.reset());
+        self.metrics.iter_mut().for_each(|metric| *metric = metric.fresh());
         for batch in data.batches(EVALUATED)?.epoch(0) {
             let tape = Tape::inference();
             let y = self.model.forward(tape.constant(batch.x.clone()));
