@@ -368,6 +368,12 @@ impl<'t, T: Float> Var<'t, T> {
         self.binary(Minimum, other)
     }
 
+    /// A cotangent times a slope; 0 where either is, even if the other is infinite or NaN.
+    #[track_caller]
+    pub(crate) fn carry(self, slope: Var<'t, T>) -> Var<'t, T> {
+        self.binary(Carry, slope)
+    }
+
     /// 1 where two are equal, else 0; without a derivative.
     #[track_caller]
     pub(crate) fn indicator_of(self, other: Var<'t, T>) -> Var<'t, T> {

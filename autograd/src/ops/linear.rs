@@ -147,7 +147,7 @@ impl<T: Float> Op<T> for Linear {
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (x, w, y, g) = (cx.input(0), cx.input(1), cx.output(0), cx.cotangent());
         let z = match self.activation {
-            Activation::Relu => g * y.sign(), // y ≥ 0: the sign is 0, 1 or NaN
+            Activation::Relu => g.carry(y.sign()), // y ≥ 0: the sign is 0, 1 or NaN
             Activation::Sigmoid => g * (y * (1.0 - y)),
             Activation::Tanh => g * (1.0 - y * y),
             _ => g,

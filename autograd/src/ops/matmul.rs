@@ -47,6 +47,9 @@ impl<T: Float> Op<T> for MatMul {
         let shape: Dims = batch.iter().copied().chain([m, n]).collect();
         let leading = |x: &Tensor<T>| Dims::new(&x.strides[..batch.len()]);
         [Tensor::build(shape, |c| {
+            if k == 0 || c.is_empty() {
+                return c.fill(T::ZERO);
+            }
             let mut offsets = Vec::with_capacity(batch.product());
             each(&batch, &leading(&b), |_, at| offsets.push(at));
             each(&batch, &leading(&a), |i, at| {

@@ -162,6 +162,15 @@ impl<T: Float> Op<T> for BatchNorm {
     }
 }
 
+/// Panics unless each of the parameters is `[channels]`.
+#[track_caller]
+fn expect_channels<T: Float>(op: &str, x: &Dims, axis: usize, roles: &[(&str, Var<'_, T>)]) {
+    for (role, p) in roles {
+        let p = p.shape();
+        assert!(*p == x[axis..=axis], "{op}: {role} {p:?} does not fit axis {axis} of {x:?}");
+    }
+}
+
 impl<'t, T: Float> Var<'t, T> {
     /// γ·(x − mean)/√(var + ε) + β, with mean and biased variance over all axes but `axis`; γ and β are
     /// `[channels]`. Returns also the mean and the variance, `[channels]` each (Ioffe and Szegedy 2015).
@@ -178,9 +187,7 @@ impl<'t, T: Float> Var<'t, T> {
     ) -> [Var<'t, T>; 3] {
         let shape = self.shape();
         let axis = axis_at("batch_norm", axis, shape.len());
-        for (role, p) in [("gamma", gamma.shape()), ("beta", beta.shape())] {
-            assert!(*p == shape[axis..=axis], "batch_norm: {role} {p:?} does not fit axis {axis} of {shape:?}");
-        }
+        expect_channels("batch_norm", &shape, axis, &[("gamma", gamma), ("beta", beta)]);
         let values = shape.product() / shape[axis].max(1);
         assert!(
             values > 1,
@@ -201,8 +208,10 @@ impl<'t, T: Float> Var<'t, T> {
         axis: isize,
         epsilon: f64,
     ) -> Var<'t, T> {
-        let axis = axis_at("normalise", axis, self.rank());
-        let channels = BatchNorm { axis, epsilon }.channel_shape(&self.shape());
+        let (shape, axis) = (self.shape(), axis_at("normalise", axis, self.rank()));
+        let roles = [("mean", mean), ("var", var), ("gamma", gamma), ("beta", beta)];
+        expect_channels("normalise", &shape, axis, &roles);
+        let channels = BatchNorm { axis, epsilon }.channel_shape(&shape);
         let [mean, var, gamma, beta] = [mean, var, gamma, beta].map(|t| t.reshape(&channels));
         let [y] = crate::Fuse::fuse(Normalise { epsilon }, [self, mean, var, gamma, beta]);
         y

@@ -184,8 +184,8 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The variance of all elements, Σ(x − mean)² / (n − `correction`): 0 for the biased one, 1 for
-    /// the unbiased one. The divisor has no default, because frameworks differ. NaN where n is not
-    /// larger than the correction.
+    /// the unbiased one. The divisor has no default, because frameworks differ. Infinite or NaN where n
+    /// is not larger than the correction, as in NumPy.
     #[track_caller]
     pub fn var(self, correction: usize) -> Var<'t, T> {
         self.var_over(all(self), correction)

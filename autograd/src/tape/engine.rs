@@ -130,6 +130,13 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
         cotangents.resize(results as usize, None);
         let at = At { tape, id, results, inputs };
         let found = C::pull(&at, &cotangents, &needs);
+        assert!(
+            found.len() == at.inputs.len(),
+            "{}: its rule returns {} cotangents for {} inputs (use `None` for one without a derivative)",
+            tape.at(id).op_name(),
+            found.len(),
+            at.inputs.len()
+        );
         drop(cotangents); // so that what was handed on has one owner and is added to in place
         for ((&input, needed), cotangent) in zip(zip(&at.inputs, needs), found) {
             if let (true, Some(cotangent)) = (needed, cotangent) {
@@ -175,7 +182,8 @@ pub(crate) fn recorded<'t, T: Float>(
     // What depends on `wrt`: the only nodes that a cotangent has to pass through.
     let mut relevant = vec![false; (top - bottom + 1) as usize];
     let mut kept = relevant.clone();
-    for x in wrt.iter().filter(|x| x.id <= top) {
+    // Through a constant nothing was tracked: what arrives there would be a part of the truth.
+    for x in wrt.iter().filter(|x| x.id <= top && x.is_tracked()) {
         let of = |id: u32| (id - bottom) as usize;
         (relevant[of(x.id)], kept[of(x.id)]) = (true, true);
     }
