@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::elementwise::evaluate;
 use crate::element::Float;
 use crate::fused;
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Literal, Real};
 use crate::rule::Rule;
 use crate::tape::Var;
@@ -129,22 +129,25 @@ impl<T: Float> Op<T> for BatchNorm {
         smallvec![y, mean.reshape(&flat), var.reshape(&flat)]
     }
 
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        if cx.cotangents[1].is_some() || cx.cotangents[2].is_some() {
-            return None;
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        if cx.has_cotangent(1) || cx.has_cotangent(2) {
+            return false; // somebody differentiates the statistics: the composition does, too
         }
-        let (x, epsilon) = (cx.inputs[0], self.epsilon);
+        let (x, epsilon) = (cx.input(0), self.epsilon);
         let channels = self.channel_shape(&x.shape);
         let [mean, var, gamma] =
-            [cx.outputs[1], cx.outputs[2], cx.inputs[1]].map(|t| t.reshape(&channels));
-        let g = cx.cotangent_of(0);
+            [cx.output(1), cx.output(2), cx.input(1)].map(|t| t.reshape(&channels));
+        let g = cx.cotangent(0);
         let d_beta = self.sum(&g);
         let d_gamma = self.sum(&evaluate(GammaPart { epsilon }, [&g, x, &mean, &var]));
         let rule = InputPart { epsilon, count: self.count(&x.shape) };
-        let d_x = cx.needs[0]
-            .then(|| evaluate(rule, [&g, x, &mean, &var, &gamma, &d_beta, &d_gamma]));
+        if cx.needs(0) {
+            cx.give(0, evaluate(rule, [&g, x, &mean, &var, &gamma, &d_beta, &d_gamma]));
+        }
         let flat = [channels.product()];
-        Some([d_x, Some(d_gamma.reshape(&flat)), Some(d_beta.reshape(&flat))].into_iter().collect())
+        cx.give(1, d_gamma.reshape(&flat));
+        cx.give(2, d_beta.reshape(&flat));
+        true
     }
 
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
