@@ -10,7 +10,7 @@ use crate::kernel::simd::{Kernel, dispatch};
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Dual, Literal, Real, Sym};
 use crate::pool::Storage;
-use crate::rule::{Backward as Pull, Forward, Rule};
+use crate::rule::{Backward as Pull, Forward, InPlace, Rule};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Dims, Tensor, layout};
 
@@ -49,9 +49,23 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         let same = inputs.iter().all(|x| x.shape == shape) && states.iter().all(|s| s.shape == shape);
         assert!(same, "{}: states and inputs differ in shape", self.name());
         let inputs: SmallVec<[Tensor<T>; 2]> = inputs.iter().map(|x| x.contiguous()).collect();
-        let inputs: Slices<T> = inputs.iter().map(Tensor::dense).collect();
+        // A state that somebody else still holds, a tape most often, is read where it is and gets a new
+        // buffer: copying it first would cost as much as the step.
+        let mut moved = [false; O];
+        let mut olds: SmallVec<[Tensor<T>; 3]> = SmallVec::new();
+        let mut number = 0;
+        let states = states.map(|state| {
+            if !state.is_contiguous() || state.storage.unique().is_none() {
+                moved[number] = true;
+                let fresh = Tensor::build(shape, |_| {});
+                olds.push(std::mem::replace(state, fresh).contiguous());
+            }
+            number += 1;
+            state
+        });
+        let ins: Slices<T> = olds.iter().chain(&inputs).map(Tensor::dense).collect();
         let mut states = states.map(|state| state.make_mut());
-        map::update(&Forward(self), &mut states, &inputs, scalars);
+        map::in_place(&InPlace { rule: self, moved, scalars }, &ins, &mut states);
     }
 }
 
