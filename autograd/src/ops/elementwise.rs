@@ -161,33 +161,36 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         let shape = cx.output(0).shape;
         let passes = |i: usize| O == 1 && self.0.passes(i);
         let asked: [bool; I] = std::array::from_fn(|i| cx.needs(i) && !passes(i));
+        let inputs: [&Tensor<T>; I] = std::array::from_fn(|i| cx.input(i));
+        let body = Pull(self.0);
+        if O == 1 && shape.is_empty() {
+            let g = [cx.scalar_cotangent(0)];
+            let mut found = [g[0]; I];
+            if asked.contains(&true) {
+                let mut ins: Slices<T> = inputs.iter().map(|x| &x.raw()[..1]).collect();
+                ins.push(&g);
+                map::contiguous(&body, &ins, &mut found.each_mut().map(std::slice::from_mut));
+            }
+            for i in 0..I {
+                cx.give_scalar(i, if passes(i) { g[0] } else { found[i] });
+            }
+            return true;
+        }
         let cotangents: [Tensor<T>; O] = std::array::from_fn(|o| cx.cotangent(o));
         if asked.contains(&true) {
-            let inputs: [&Tensor<T>; I] = std::array::from_fn(|i| cx.input(i));
-            let body = Pull(self.0);
-            if O == 1 && shape.is_empty() {
-                let mut found = [T::ZERO; I];
-                let mut ins: Slices<T> = inputs.iter().map(|x| &x.raw()[..1]).collect();
-                ins.push(&cotangents[0].raw()[..1]);
-                map::contiguous(&body, &ins, &mut found.each_mut().map(std::slice::from_mut));
-                for i in 0..I {
-                    if asked[i] {
-                        cx.give(i, Tensor::scalar(found[i]));
-                    }
-                }
-            } else {
-                let found = pull_all(&body, &shape, &inputs, &cotangents, &asked);
-                for (i, found) in found.into_iter().enumerate() {
-                    if asked[i] {
-                        cx.give(i, found);
-                    }
+            let found = pull_all(&body, &shape, &inputs, &cotangents, &asked);
+            for (i, found) in found.into_iter().enumerate() {
+                if asked[i] {
+                    cx.give(i, found);
                 }
             }
         }
-        for i in 0..I {
-            if passes(i) {
-                cx.give(i, cotangents[0].clone());
-            }
+        let last = (0..I).rev().find(|&i| passes(i) && cx.needs(i));
+        for i in (0..I).filter(|&i| passes(i) && Some(i) != last) {
+            cx.give(i, cotangents[0].clone());
+        }
+        if let (Some(i), Some(cotangent)) = (last, cotangents.into_iter().next()) {
+            cx.give(i, cotangent);
         }
         true
     }
@@ -217,7 +220,7 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
 }
 
 /// Adds to a cotangent that has already arrived; in place if nobody else holds it.
-pub(crate) fn accumulate<T: Float>(mut sum: Tensor<T>, more: &Tensor<T>) -> Tensor<T> {
+pub(crate) fn accumulate<T: Float>(sum: &mut Tensor<T>, more: &Tensor<T>) {
     struct AddTo<'a, T>(&'a mut [T], &'a [T]);
     impl<T: Float> Kernel for AddTo<'_, T> {
         type Out = ();
@@ -230,11 +233,10 @@ pub(crate) fn accumulate<T: Float>(mut sum: Tensor<T>, more: &Tensor<T>) -> Tens
         && sum.shape.is_empty()
     {
         *a += *b;
-        return sum;
+        return;
     }
     let more = more.contiguous();
     dispatch(AddTo(sum.make_mut(), more.dense()));
-    sum
 }
 
 /// Rules: a type, its name in messages, its formula.

@@ -62,10 +62,11 @@ impl<T: Float> Op<T> for MatMul {
     }
 
     fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
-        let (a, b, g) = (cx.input(0), cx.input(1), cx.cotangent(0));
+        let (a, b) = (cx.input(0), cx.input(1));
         if a.rank() != 2 || b.rank() != 2 {
             return false;
         }
+        let g = cx.cotangent(0);
         if cx.needs(0) {
             cx.give(0, product(&g, &b.t()));
         }

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::{Gradients, Kind, Node, Tape, Var};
 use crate::element::Float;
 use crate::op::{Cotangents, Vjp};
+use crate::pool::Storage;
 use crate::tensor::{Dims, Tensor};
 
 /// The cotangents that have arrived so far, by node.
@@ -24,15 +25,15 @@ trait Carried<'t, T: Float>: Clone {
     /// Works out the cotangents of the inputs of an operation, and adds them to their slots.
     fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]);
     fn sum_to(self, like: Var<'t, T>) -> Self;
-    fn plus(self, other: Self) -> Self;
+    fn add(&mut self, other: Self);
 
     /// Adds a cotangent to a slot; summed over what was broadcast from the shape of `like`.
     fn give(self, slot: &mut Option<Self>, like: Var<'t, T>) {
         let cotangent = self.sum_to(like);
-        *slot = Some(match slot.take() {
-            Some(sum) => sum.plus(cotangent),
-            None => cotangent,
-        });
+        match slot {
+            Some(sum) => sum.add(cotangent),
+            None => *slot = Some(cotangent),
+        }
     }
 }
 
@@ -109,8 +110,8 @@ impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
     fn sum_to(self, like: Var<'t, T>) -> Self {
         self.sum_to_shape_of(like)
     }
-    fn plus(self, other: Self) -> Self {
-        self + other
+    fn add(&mut self, other: Self) {
+        *self = *self + other;
     }
 }
 
@@ -122,7 +123,9 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
             if let Kind::Op(Some(op), _) = &nodes[at.id as usize].kind
                 && op.backward(&mut Backward { nodes, at, slots })
             {
-                return slots[at.slot(at.id)..][..at.results as usize].fill(None);
+                // What the operation did not look at must not stay: the slots belong to no leaf.
+                let mine = slots[at.slot(at.id)..].iter_mut().take(at.results as usize);
+                return mine.for_each(|slot| *slot = None);
             }
         }
         let mark = tape.len();
@@ -140,8 +143,8 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
     fn sum_to(self, like: Var<'t, T>) -> Self {
         sum_to_shape(self, &like.shape())
     }
-    fn plus(self, other: Self) -> Self {
-        crate::ops::elementwise::accumulate(self, &other)
+    fn add(&mut self, other: Self) {
+        crate::ops::elementwise::accumulate(self, &other);
     }
 }
 
@@ -182,11 +185,39 @@ impl<'a, T: Float> Backward<'a, T> {
         self.slots.get(self.at.slot(self.at.id) + o).is_some_and(Option::is_some)
     }
 
-    /// The cotangent of result `o`; zeros if nothing depends on it.
-    pub fn cotangent(&self, o: usize) -> Tensor<T> {
-        match self.slots.get(self.at.slot(self.at.id) + o) {
-            Some(Some(cotangent)) => cotangent.clone(),
-            _ => Tensor::zeros(self.output(o).shape()),
+    /// The cotangent of result `o`, to keep or to change: it can be had once. Zeros if nothing depends
+    /// on the result.
+    pub fn cotangent(&mut self, o: usize) -> Tensor<T> {
+        let slot = self.at.slot(self.at.id) + o;
+        match self.slots.get_mut(slot).and_then(Option::take) {
+            Some(cotangent) => cotangent,
+            None => Tensor::zeros(self.output(o).shape()),
+        }
+    }
+
+    /// As [`cotangent`](Backward::cotangent), for a result of rank 0: graphs of single numbers spend
+    /// their time on moving tensors about, so they do without.
+    pub(crate) fn scalar_cotangent(&mut self, o: usize) -> T {
+        let slot = self.at.slot(self.at.id) + o;
+        match self.slots.get_mut(slot) {
+            Some(place @ Some(_)) => {
+                let value = place.as_ref().map_or(T::ZERO, |g| g.raw()[0]);
+                *place = None;
+                value
+            }
+            _ => T::ZERO,
+        }
+    }
+
+    /// As [`give`](Backward::give), for an input of rank 0.
+    pub(crate) fn give_scalar(&mut self, i: usize, cotangent: T) {
+        if !self.at.needs[i] {
+            return;
+        }
+        match &mut self.slots[self.at.slot(self.at.inputs[i])] {
+            Some(Tensor { storage: Storage::One([sum]), .. }) => *sum += cotangent,
+            Some(sum) => sum.add(Tensor::scalar(cotangent)),
+            slot => *slot = Some(Tensor::scalar(cotangent)),
         }
     }
 
@@ -198,11 +229,10 @@ impl<'a, T: Float> Backward<'a, T> {
             return;
         }
         let cotangent = sum_to_shape(cotangent, &self.nodes[input as usize].value.shape);
-        let slot = &mut self.slots[self.at.slot(input)];
-        *slot = Some(match slot.take() {
-            Some(sum) => sum.plus(cotangent),
-            None => cotangent,
-        });
+        match &mut self.slots[self.at.slot(input)] {
+            Some(sum) => sum.add(cotangent),
+            slot => *slot = Some(cotangent),
+        }
     }
 }
 
@@ -225,8 +255,10 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
             if slots[first..(first + results as usize).min(slots.len())].iter().all(Option::is_none) {
                 continue;
             }
-            let need = |&id: &u32| id >= bottom && relevant(nodes, id);
-            let needs = node.inputs.iter().map(need).collect();
+            let mut needs = SmallVec::new();
+            for &id in &node.inputs {
+                needs.push(id >= bottom && relevant(nodes, id));
+            }
             At { tape, id, results, inputs: node.inputs.clone(), needs, bottom, kept: keep(id) }
         };
         if at.needs.contains(&true) {

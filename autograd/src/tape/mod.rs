@@ -312,7 +312,7 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     fn record(&self, op: impl Op<T>, inputs: &[Var<'_, T>]) -> (u32, u32) {
         let mut parts = self.parts.borrow_mut();
-        let mut ids = SmallVec::new();
+        let mut ids: SmallVec<[u32; 4]> = SmallVec::new();
         let mut tracked = false;
         for &input in inputs {
             self.owns(input);
@@ -321,19 +321,27 @@ impl<T: Float> Tape<T> {
         }
         let outputs = {
             let value = |&id: &u32| &parts.nodes[id as usize].value;
-            op.forward(&ids.iter().map(value).collect::<SmallVec<[&Tensor<T>; 6]>>())
+            match &ids[..] {
+                // Collecting the two inputs of a product would take as long as multiplying numbers.
+                [a, b] => op.forward(&[value(a), value(b)]),
+                ids => op.forward(&ids.iter().map(value).collect::<SmallVec<[&Tensor<T>; 6]>>()),
+            }
         };
         let (first, count) = (parts.nodes.len() as u32, outputs.len() as u32);
         let location = Location::caller();
         let tracked = tracked && self.recording.get();
-        let mut op = tracked.then_some(op);
+        let mut outputs = outputs.into_iter();
+        if let Some(value) = outputs.next() {
+            let (kind, inputs) = match tracked {
+                true => (Kind::Op(Some(smallbox::smallbox!(op)), count), ids),
+                false => (Kind::Constant, SmallVec::new()),
+            };
+            parts.nodes.push(Node { value, inputs, kind, location });
+        }
         for value in outputs {
-            let (kind, inputs) = match (tracked, op.take()) {
-                (false, _) => (Kind::Constant, SmallVec::new()),
-                (true, Some(op)) => {
-                    (Kind::Op(Some(smallbox::smallbox!(op)), count), std::mem::take(&mut ids))
-                }
-                (true, None) => (Kind::Result, SmallVec::from_slice(&[first])),
+            let (kind, inputs) = match tracked {
+                true => (Kind::Result, SmallVec::from_slice(&[first])),
+                false => (Kind::Constant, SmallVec::new()),
             };
             parts.nodes.push(Node { value, inputs, kind, location });
         }

@@ -87,8 +87,10 @@ impl DerefMut for Dims {
 impl PartialEq for Dims {
     #[inline(always)]
     fn eq(&self, other: &Dims) -> bool {
-        // Unused places are zero, so the whole array compares at once, without a loop.
-        self.len == other.len && self.at == other.at
+        // Unused places are zero, so that whole arrays compare, without a jump or a call.
+        let differ = |(a, b): (&usize, &usize)| a ^ b;
+        let bits = std::iter::zip(&self.at, &other.at).map(differ).fold(0, |bits, d| bits | d);
+        (self.len == other.len) & (bits == 0)
     }
 }
 
