@@ -7,6 +7,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 use crate::kernel::gemm::Product;
 use crate::pool::Pool;
 use crate::real::math::Math;
+use crate::rule::Kernels;
 
 /// A type that a [`Tensor`](crate::Tensor) can hold: `f32`, `f64`, `i32`, `i64`, `u8`, `bool`.
 pub trait Element: Copy + Default + PartialEq + Debug + Display + Send + Sync + 'static {
@@ -48,6 +49,10 @@ pub trait Float:
     fn to_f64(self) -> f64;
     fn is_nan(self) -> bool;
     fn is_finite(self) -> bool;
+
+    /// The one of two kernels that is of this type.
+    #[doc(hidden)]
+    fn choose<R>(single: Kernels<R, f32>, double: Kernels<R, f64>) -> Kernels<R, Self>;
 
     /// This thread's store of spent tapes, kept for their capacity.
     #[doc(hidden)]
@@ -100,11 +105,15 @@ element!(u8);
 element!(bool);
 
 macro_rules! float {
-    ($t:ty) => {
+    ($t:ty, $choose:expr) => {
         impl Float for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
+
+            fn choose<R>(single: Kernels<R, f32>, double: Kernels<R, f64>) -> Kernels<R, Self> {
+                $choose(single, double)
+            }
 
             #[inline(always)]
             fn of(x: f64) -> Self {
@@ -133,5 +142,5 @@ macro_rules! float {
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, |single, _| single);
+float!(f64, |_, double| double);

@@ -33,5 +33,7 @@ pub use ops::linear::Activation;
 pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};
 pub use real::{Dual, Literal, Num, Real, Sym};
 pub use rule::Rule;
+#[doc(hidden)]
+pub use rule::Kernels;
 pub use tape::{Gradients, NoGradient, Tape, Var};
 pub use tensor::{Arange, Dims, MAX_RANK, Nested, Rng, Tensor};

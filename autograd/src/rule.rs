@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::iter::zip;
 
 use crate::element::Float;
-use crate::kernel::map::Body;
+use crate::kernel::map::{Body, run};
 use crate::real::{Dual, Literal, Num, Real};
 
 /// A function of `I` numbers with `O` results, applied element by element.
@@ -41,12 +41,99 @@ pub trait Rule<const I: usize, const O: usize>: Copy + PartialEq + Debug + Send 
     where
         f64: Literal<R>;
 
+    /// The compiled kernels; rules of this crate are compiled in it, once, and not in every crate that
+    /// uses them.
+    #[doc(hidden)]
+    fn kernels<T: Float>() -> Kernels<Self, T> {
+        Kernels { forward: forward::<T, Self, I, O>, backward: backward::<T, Self, I, O> }
+    }
+
     /// Whether ∂y/∂xᵢ is 1 everywhere, so that a cotangent is handed on and not copied.
     fn passes(&self, input: usize) -> bool {
         let _ = input;
         false
     }
 }
+
+/// A kernel of a rule over slices of equal length.
+#[doc(hidden)]
+pub type Pass<R, T> = fn(&R, &[&[T]], &mut [&mut [T]]);
+
+/// The kernels of a rule: its values, and the cotangents of its inputs.
+#[doc(hidden)]
+pub struct Kernels<R, T> {
+    pub(crate) forward: Pass<R, T>,
+    pub(crate) backward: Pass<R, T>,
+}
+
+pub(crate) fn forward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
+    rule: &R,
+    ins: &[&[T]],
+    outs: &mut [&mut [T]],
+) {
+    run(&Forward(*rule), ins, outs);
+}
+
+pub(crate) fn backward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
+    rule: &R,
+    ins: &[&[T]],
+    outs: &mut [&mut [T]],
+) {
+    run(&Backward(*rule), ins, outs);
+}
+
+/// Rules of this crate: a type, its name in messages, its formula.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident $name:literal $([$($data:ident: $t:ty),*])? ($($x:ident),+)
+      $(passes $passes:pat,)? = $y:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(crate) struct $rule $(($(pub $t),*))?;
+
+        const _: () = {
+            const INPUTS: usize = [$(stringify!($x)),+].len();
+
+            impl $crate::Rule<INPUTS, 1> for $rule {
+                fn name(&self) -> &'static str {
+                    $name
+                }
+                #[inline(always)]
+                fn eval<R: $crate::Real>(&self, [$($x),+]: [R; INPUTS]) -> [R; 1]
+                where
+                    f64: $crate::Literal<R>,
+                {
+                    $(let $rule($($data),*) = *self;)?
+                    [$y]
+                }
+                $(fn passes(&self, input: usize) -> bool {
+                    matches!(input, $passes)
+                })?
+                fn kernels<T: $crate::Float>() -> $crate::rule::Kernels<Self, T> {
+                    $crate::rule::compiled!(single f32 $rule INPUTS);
+                    $crate::rule::compiled!(double f64 $rule INPUTS);
+                    T::choose(single(), double())
+                }
+            }
+        };
+    )*};
+}
+pub(crate) use rules;
+
+/// The kernels of one type, as functions without type parameters, so that they are compiled here.
+macro_rules! compiled {
+    ($name:ident $t:ident $rule:ident $inputs:ident) => {
+        fn $name() -> $crate::rule::Kernels<$rule, $t> {
+            fn forward(rule: &$rule, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::forward::<$t, $rule, $inputs, 1>(rule, ins, outs);
+            }
+            fn backward(rule: &$rule, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::backward::<$t, $rule, $inputs, 1>(rule, ins, outs);
+            }
+            $crate::rule::Kernels { forward, backward }
+        }
+    };
+}
+pub(crate) use compiled;
 
 /// Elements of a tile: computed into an array and then copied out. Writing them to slices one by one,
 /// the compiler would have to prove that no two slices overlap, and gives up; with arrays of fixed

@@ -32,26 +32,23 @@ pub(crate) trait Body<T>: Sync {
 
 /// A body behind a pointer. The walks below are compiled once and call it for each patch: compiled
 /// into them, every rule would bring a copy of each walk for each instruction set.
-pub(crate) trait Block<T>: Sync {
-    fn call(&self, ins: &[&[T]], outs: &mut [&mut [T]]);
-}
+pub(crate) type Block<'b, T> = dyn Fn(&[&[T]], &mut [&mut [T]]) + Sync + 'b;
 
-impl<T: Float, B: Body<T>> Block<T> for B {
-    fn call(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
-        struct Direct<'k, 'i, 'o, T, B> {
-            body: &'k B,
-            ins: &'k [&'i [T]],
-            outs: &'k mut [&'o mut [T]],
-        }
-        impl<T: Float, B: Body<T>> Kernel for Direct<'_, '_, '_, T, B> {
-            type Out = ();
-            #[inline(always)]
-            fn run<const FMA: bool>(self) {
-                self.body.run::<FMA>(self.ins, self.outs);
-            }
-        }
-        dispatch(Direct { body: self, ins, outs });
+/// Runs a body with the best instructions of this processor.
+pub(crate) fn run<T: Float, B: Body<T>>(body: &B, ins: &[&[T]], outs: &mut [&mut [T]]) {
+    struct Direct<'k, 'i, 'o, T, B> {
+        body: &'k B,
+        ins: &'k [&'i [T]],
+        outs: &'k mut [&'o mut [T]],
     }
+    impl<T: Float, B: Body<T>> Kernel for Direct<'_, '_, '_, T, B> {
+        type Out = ();
+        #[inline(always)]
+        fn run<const FMA: bool>(self) {
+            self.body.run::<FMA>(self.ins, self.outs);
+        }
+    }
+    dispatch(Direct { body, ins, outs });
 }
 
 /// An input, read at `strides`.
@@ -92,14 +89,14 @@ pub(crate) fn both(parallel: bool, a: impl FnOnce() + Send, b: impl FnOnce() + S
 
 /// Runs `body` over slices of equal length.
 #[inline]
-pub(crate) fn contiguous<T: Float>(body: &dyn Block<T>, ins: &[&[T]], outs: &mut [&mut [T]]) {
+pub(crate) fn contiguous<T: Float>(body: &Block<T>, ins: &[&[T]], outs: &mut [&mut [T]]) {
     let len = ins.first().map_or(0, |x| x.len());
-    if pays(len) { halves(body, len, ins, outs) } else { body.call(ins, outs) }
+    if pays(len) { halves(body, len, ins, outs) } else { body(ins, outs) }
 }
 
-fn halves<T: Float>(body: &dyn Block<T>, len: usize, ins: &[&[T]], outs: &mut [&mut [T]]) {
+fn halves<T: Float>(body: &Block<T>, len: usize, ins: &[&[T]], outs: &mut [&mut [T]]) {
     if len <= GRAIN {
-        return body.call(ins, outs);
+        return body(ins, outs);
     }
     let mid = len / 2;
     let (ins_a, ins_b): (Slices<T>, Slices<T>) = ins.iter().map(|x| x.split_at(mid)).unzip();
@@ -113,7 +110,7 @@ fn halves<T: Float>(body: &dyn Block<T>, len: usize, ins: &[&[T]], outs: &mut [&
 
 /// Runs `body` over a shape, with operands at any strides.
 pub(crate) fn map<T: Float>(
-    body: &dyn Block<T>,
+    body: &Block<T>,
     shape: &Dims,
     mut ins: Ins<T>,
     mut outs: Outs<T>,
@@ -158,7 +155,7 @@ fn merge<T>(shape: &Dims, ins: &mut Ins<T>, outs: &mut Outs<T>) -> Dims {
 
 /// Halves the work along the first axis that is longer than 1, then walks each part.
 fn walk<T: Float>(
-    body: &dyn Block<T>,
+    body: &Block<T>,
     shape: Dims,
     ins: Ins<T>,
     mut outs: Outs<T>,
@@ -235,7 +232,7 @@ impl Place {
 }
 
 /// Walks a shape in patches.
-fn patches<T: Float>(body: &dyn Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [Out<T>]) {
+fn patches<T: Float>(body: &Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [Out<T>]) {
     let rank = shape.len();
     let cols = shape[rank - 1];
     let (rows, outer) = match rank {
@@ -282,7 +279,7 @@ fn patches<T: Float>(body: &dyn Block<T>, shape: &Dims, ins: &[In<T>], outs: &mu
                         (false, false) => &mut y.data[at..at + len],
                     });
                 }
-                body.call(&slices, &mut slices_mut);
+                body(&slices, &mut slices_mut);
                 drop(slices_mut);
                 for (y, stage) in zip(&mut *outs, stage_out.chunks_exact(block)) {
                     if y.add {
@@ -328,10 +325,10 @@ fn scatter<T: Float>(place: &Place, patch: &Patch, from: &[T], to: &mut [T]) {
 }
 
 /// Runs `body` over slices of equal length that it updates in place, cut into halves as all else.
-pub(crate) fn in_place<T: Float>(body: &dyn Block<T>, ins: &[&[T]], states: &mut [&mut [T]]) {
+pub(crate) fn in_place<T: Float>(body: &Block<T>, ins: &[&[T]], states: &mut [&mut [T]]) {
     let len = states.first().map_or(0, |state| state.len());
     if !pays(len) || len <= GRAIN {
-        return body.call(ins, states);
+        return body(ins, states);
     }
     let mid = len / 2;
     let (ins_a, ins_b): (Slices<T>, Slices<T>) = ins.iter().map(|x| x.split_at(mid)).unzip();

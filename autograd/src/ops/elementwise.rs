@@ -8,9 +8,9 @@ use crate::element::Float;
 use crate::kernel::map::{self, Block, In, Out, Slices};
 use crate::kernel::simd::{Kernel, dispatch};
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
-use crate::real::{Dual, Literal, Real, Sym};
+use crate::real::{Dual, Real, Sym};
 use crate::pool::Storage;
-use crate::rule::{Backward as Pull, Forward, InPlace, Rule};
+use crate::rule::{InPlace, Rule, rules};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Dims, Tensor, layout};
 
@@ -65,7 +65,8 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         });
         let ins: Slices<T> = olds.iter().chain(&inputs).map(Tensor::dense).collect();
         let mut states = states.map(|state| state.make_mut());
-        map::in_place(&InPlace { rule: self, moved, scalars }, &ins, &mut states);
+        let body = InPlace { rule: self, moved, scalars };
+        map::in_place(&|ins, states| map::run(&body, ins, states), &ins, &mut states);
     }
 }
 
@@ -89,7 +90,7 @@ fn spread(from: &Dims, to: &Dims) -> Dims {
 
 /// The cotangents of the inputs that are asked for; in place of the others stands an empty tensor.
 fn pull_all<T: Float>(
-    body: &dyn Block<T>,
+    body: &Block<T>,
     shape: &Dims,
     inputs: &[&Tensor<T>],
     cotangents: &[Tensor<T>],
@@ -139,7 +140,8 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
                 };
             }
         }
-        let body = Forward(self.0);
+        let pass = R::kernels().forward;
+        let body = |ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, ins, outs);
         if O == 1 && shape.is_empty() {
             let ins: [&[T]; I] = std::array::from_fn(|i| &x[i].raw()[..1]);
             let mut y = [T::ZERO];
@@ -162,7 +164,8 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         let passes = |i: usize| O == 1 && self.0.passes(i);
         let asked: [bool; I] = std::array::from_fn(|i| cx.needs(i) && !passes(i));
         let inputs: [&Tensor<T>; I] = std::array::from_fn(|i| cx.input(i));
-        let body = Pull(self.0);
+        let pass = R::kernels().backward;
+        let body = |ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, ins, outs);
         if O == 1 && shape.is_empty() {
             let g = [cx.scalar_cotangent(0)];
             let mut found = [g[0]; I];
@@ -237,32 +240,6 @@ pub(crate) fn accumulate<T: Float>(sum: &mut Tensor<T>, more: &Tensor<T>) {
     }
     let more = more.contiguous();
     dispatch(AddTo(sum.make_mut(), more.dense()));
-}
-
-/// Rules: a type, its name in messages, its formula.
-macro_rules! rules {
-    ($($rule:ident $name:literal $([$($data:ident: $t:ty),*])? ($($x:ident),+)
-      $(passes $passes:pat,)? = $y:expr;)*) => {$(
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub(crate) struct $rule $(($(pub $t),*))?;
-
-        impl Rule<{ [$(stringify!($x)),+].len() }, 1> for $rule {
-            fn name(&self) -> &'static str {
-                $name
-            }
-            #[inline(always)]
-            fn eval<R: Real>(&self, [$($x),+]: [R; { [$(stringify!($x)),+].len() }]) -> [R; 1]
-            where
-                f64: Literal<R>,
-            {
-                $(let $rule($($data),*) = *self;)?
-                [$y]
-            }
-            $(fn passes(&self, input: usize) -> bool {
-                matches!(input, $passes)
-            })?
-        }
-    )*};
 }
 
 rules! {

@@ -6,8 +6,7 @@ use smallvec::SmallVec;
 
 use super::matmul::{matrix, product};
 use crate::element::Float;
-use crate::kernel::gemm::gemm;
-use crate::kernel::map::{Body, contiguous};
+use crate::kernel::map::{Body, contiguous, run};
 use crate::kernel::reduce;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Num, Real};
@@ -116,9 +115,9 @@ impl<T: Float> Op<T> for Linear {
             {
                 y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias.dense()));
             }
-            gemm(m, k, n, matrix(x), matrix(w), y, bias.is_some());
+            T::product([m, k, n], matrix(x), matrix(w), y, bias.is_some());
             if self.activation != Activation::Identity {
-                contiguous(&Activate(self.activation), &[], &mut [y]);
+                run(&Activate(self.activation), &[], &mut [y]);
             }
         })]
         .into()
@@ -130,7 +129,10 @@ impl<T: Float> Op<T> for Linear {
         if self.activation != Activation::Identity {
             let cotangent = g.contiguous();
             let ins = [y.dense(), cotangent.dense()];
-            g = Tensor::build(y.shape, |z| contiguous(&Slope(self.activation), &ins, &mut [z]));
+            let slope = Slope(self.activation);
+            g = Tensor::build(y.shape, |z| {
+                contiguous(&|ins, outs| run(&slope, ins, outs), &ins, &mut [z]);
+            });
         }
         if cx.needs(0) {
             cx.give(0, product(&g, &w.t()));

@@ -4,10 +4,10 @@ use smallvec::smallvec;
 
 use super::softmax::Rows;
 use crate::element::Float;
-use crate::fused;
 use crate::kernel::simd::dispatch;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::pool::Storage;
+use crate::rule::rules;
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
 
@@ -70,6 +70,11 @@ impl<T: Float> Op<T> for CrossEntropy {
     }
 }
 
+rules! {
+    SquaredError "mse" (x, t) = (x - t) * (x - t);
+    BceWithLogits "bce_with_logits" (z, t) = t * (-z).softplus() + (1.0 - t) * z.softplus();
+}
+
 impl<'t, T: Float> Var<'t, T> {
     /// Mean squared error, mean((x − targets)²).
     ///
@@ -78,7 +83,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn mse(self, targets: Var<'t, T>) -> Var<'t, T> {
         self.same_shape("mse", targets);
-        fused!(|x, t| (x - t) * (x - t))(self, targets).mean()
+        let [squares] = crate::Fuse::fuse(SquaredError, [self, targets]);
+        squares.mean()
     }
 
     /// Binary cross-entropy of logits, mean(t·softplus(−z) + (1 − t)·softplus(z)): exact where the
@@ -89,7 +95,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn bce_with_logits(self, targets: Var<'t, T>) -> Var<'t, T> {
         self.same_shape("bce_with_logits", targets);
-        fused!(|z, t| t * (-z).softplus() + (1.0 - t) * z.softplus())(self, targets).mean()
+        let [losses] = crate::Fuse::fuse(BceWithLogits, [self, targets]);
+        losses.mean()
     }
 
     /// Cross-entropy of logits `[n, classes]` with the right class of each row, `[n]`: the mean of

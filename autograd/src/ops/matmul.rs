@@ -2,7 +2,7 @@
 
 use crate::element::Float;
 use crate::kernel::copy::each;
-use crate::kernel::gemm::{Mat, gemm};
+use crate::kernel::gemm::Mat;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::tape::Var;
 use crate::tensor::layout::broadcast;
@@ -17,7 +17,7 @@ pub(crate) fn matrix<T: Float>(x: &Tensor<T>) -> Mat<'_, T> {
 /// c = a·b for matrices, `[m, k] · [k, n]`.
 pub(crate) fn product<T: Float>(a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
     let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
-    Tensor::build(Dims::new(&[m, n]), |c| gemm(m, k, n, matrix(a), matrix(b), c, false))
+    Tensor::build(Dims::new(&[m, n]), |c| T::product([m, k, n], matrix(a), matrix(b), c, false))
 }
 
 /// `[.., m, k] · [.., k, n]`, the leading axes broadcast.
@@ -55,7 +55,7 @@ impl<T: Float> Op<T> for MatMul {
             each(&batch, &leading(&a), |i, at| {
                 let (mut a, mut b) = (matrix(&a), matrix(&b));
                 (a.data, b.data) = (&a.data[at..], &b.data[offsets[i]..]);
-                gemm(m, k, n, a, b, &mut c[i * m * n..][..m * n], false);
+                T::product([m, k, n], a, b, &mut c[i * m * n..][..m * n], false);
             });
         })]
         .into()

@@ -6,88 +6,29 @@ use super::elementwise::evaluate;
 use crate::element::Float;
 use crate::fused;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
-use crate::real::{Literal, Real};
-use crate::rule::Rule;
+use crate::rule::rules;
 use crate::tape::Var;
 use crate::tensor::layout::axis_at;
 use crate::tensor::{Dims, Tensor};
 
-/// (x − mean)²
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread;
+rules! {
+    /// (x − mean)²
+    Spread "spread" (x, mean) = (x - mean) * (x - mean);
 
-impl Rule<2, 1> for Spread {
-    fn name(&self) -> &'static str {
-        "spread"
-    }
-    #[inline(always)]
-    fn eval<R: Real>(&self, [x, mean]: [R; 2]) -> [R; 1]
-    where
-        f64: Literal<R>,
-    {
-        [(x - mean) * (x - mean)]
-    }
-}
+    /// γ·(x − mean)/√(var + ε) + β
+    Normalise "normalise" [epsilon: f64] (x, mean, var, gamma, beta) =
+        (x - mean) / (var + epsilon).sqrt() * gamma + beta;
 
-/// γ·(x − mean)/√(var + ε) + β
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Normalise {
-    epsilon: f64,
-}
+    /// g·(x − mean)/√(var + ε), the summands of the cotangent of γ.
+    GammaPart "gamma_part" [epsilon: f64] (g, x, mean, var) = g * (x - mean) / (var + epsilon).sqrt();
 
-impl Rule<5, 1> for Normalise {
-    fn name(&self) -> &'static str {
-        "normalise"
-    }
-    #[inline(always)]
-    fn eval<R: Real>(&self, [x, mean, var, gamma, beta]: [R; 5]) -> [R; 1]
-    where
-        f64: Literal<R>,
-    {
-        [(x - mean) / (var + self.epsilon).sqrt() * gamma + beta]
-    }
-}
-
-/// g·(x − mean)/√(var + ε), the summands of the cotangent of γ.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct GammaPart {
-    epsilon: f64,
-}
-
-impl Rule<4, 1> for GammaPart {
-    fn name(&self) -> &'static str {
-        "gamma_part"
-    }
-    #[inline(always)]
-    fn eval<R: Real>(&self, [g, x, mean, var]: [R; 4]) -> [R; 1]
-    where
-        f64: Literal<R>,
-    {
-        [g * (x - mean) / (var + self.epsilon).sqrt()]
-    }
-}
-
-/// The cotangent of x: γ/√(var + ε)·(g − mean(g) − x̂·mean(g·x̂)), Ioffe and Szegedy 2015, section 3,
-/// with the two chains through mean and variance worked out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct InputPart {
-    epsilon: f64,
-    count: f64,
-}
-
-impl Rule<7, 1> for InputPart {
-    fn name(&self) -> &'static str {
-        "input_part"
-    }
-    #[inline(always)]
-    fn eval<R: Real>(&self, [g, x, mean, var, gamma, d_beta, d_gamma]: [R; 7]) -> [R; 1]
-    where
-        f64: Literal<R>,
-    {
-        let scale = 1.0 / (var + self.epsilon).sqrt();
+    /// The cotangent of x: γ/√(var + ε)·(g − mean(g) − x̂·mean(g·x̂)), Ioffe and Szegedy 2015, section
+    /// 3, with the two chains through mean and variance worked out.
+    InputPart "input_part" [epsilon: f64, count: f64] (g, x, mean, var, gamma, d_beta, d_gamma) = {
+        let scale = 1.0 / (var + epsilon).sqrt();
         let standard = (x - mean) * scale;
-        [gamma * scale * (g - (d_beta + standard * d_gamma) / self.count)]
-    }
+        gamma * scale * (g - (d_beta + standard * d_gamma) / count)
+    };
 }
 
 /// Results: the normalised x, and the mean and biased variance of each channel.
@@ -123,7 +64,7 @@ impl<T: Float> Op<T> for BatchNorm {
         let mean = self.sum(x).map(|sum| sum / count);
         let var = self.sum(&evaluate(Spread, [x, &mean])).map(|sum| sum / count);
         let (gamma, beta) = (inputs[1].reshape(&channels), inputs[2].reshape(&channels));
-        let rule = Normalise { epsilon: self.epsilon };
+        let rule = Normalise(self.epsilon);
         let y = evaluate(rule, [x, &mean, &var, &gamma, &beta]);
         let flat = [channels.product()];
         smallvec![y, mean.reshape(&flat), var.reshape(&flat)]
@@ -139,8 +80,8 @@ impl<T: Float> Op<T> for BatchNorm {
             [cx.output(1), cx.output(2), cx.input(1)].map(|t| t.reshape(&channels));
         let g = cx.cotangent(0);
         let d_beta = self.sum(&g);
-        let d_gamma = self.sum(&evaluate(GammaPart { epsilon }, [&g, x, &mean, &var]));
-        let rule = InputPart { epsilon, count: self.count(&x.shape) };
+        let d_gamma = self.sum(&evaluate(GammaPart(epsilon), [&g, x, &mean, &var]));
+        let rule = InputPart(epsilon, self.count(&x.shape));
         if cx.needs(0) {
             cx.give(0, evaluate(rule, [&g, x, &mean, &var, &gamma, &d_beta, &d_gamma]));
         }
@@ -216,7 +157,7 @@ impl<'t, T: Float> Var<'t, T> {
         expect_channels("normalise", &shape, axis, &roles);
         let channels = BatchNorm { axis, epsilon }.channel_shape(&shape);
         let [mean, var, gamma, beta] = [mean, var, gamma, beta].map(|t| t.reshape(&channels));
-        let [y] = crate::Fuse::fuse(Normalise { epsilon }, [self, mean, var, gamma, beta]);
+        let [y] = crate::Fuse::fuse(Normalise(epsilon), [self, mean, var, gamma, beta]);
         y
     }
 }

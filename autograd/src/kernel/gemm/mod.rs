@@ -60,9 +60,22 @@ mod sealed {
 }
 
 /// A type whose matrices can be multiplied: `f32` and `f64`.
-pub trait Product: sealed::Sealed + Vectors + Add<Output = Self> + Default {}
-impl Product for f32 {}
-impl Product for f64 {}
+pub trait Product: sealed::Sealed + Vectors + Default + Add<Output = Self> {
+    /// [`gemm`] of an `[m, k, n]` product, compiled in this crate.
+    #[doc(hidden)]
+    fn product(shape: [usize; 3], a: Mat<Self>, b: Mat<Self>, c: &mut [Self], accumulate: bool);
+}
+
+macro_rules! product {
+    ($($t:ty)*) => {$(
+        impl Product for $t {
+            fn product([m, k, n]: [usize; 3], a: Mat<$t>, b: Mat<$t>, c: &mut [$t], accumulate: bool) {
+                gemm(m, k, n, a, b, c, accumulate);
+            }
+        }
+    )*};
+}
+product!(f32 f64);
 
 /// From this many multiplications on, threads share the work: 4 Mi take about 35 µs with AVX-512. A
 /// thread that sleeps takes some 10 µs to rouse, from within the pool; a caller outside of it cannot
