@@ -48,9 +48,9 @@ fn spirals(points: usize) -> Result<Dataset, DataError> {
     let mut rng = Rng::new(1);
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for i in 0..points {
-        let (arm, turn) = ((i % 2) as f64, rng.uniform() * 4.5 + 0.5);
+        let (arm, turn) = ((i % 2) as f64, rng.uniform() * 6.0 + 1.0);
         let (sin, cos) = (turn + arm * std::f64::consts::PI).sin_cos();
-        x.extend([cos, sin].map(|side| (0.2 * turn * side + 0.02 * rng.normal()) as f32));
+        x.extend([cos, sin].map(|side| (0.16 * turn * side + 0.02 * rng.normal()) as f32));
         y.push(arm as f32);
     }
     Dataset::new(Tensor::new(&[points, 2], x), Tensor::new(&[points, 1], y))

@@ -44,8 +44,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if steepness < 1e-12 {
             break;
         }
-        let hessian = |v| (gradient * v).sum().grad(&[w])[0].detach();
-        weights = (w + solve(gradient.detach(), hessian)).value();
+        let step = solve(gradient.detach(), |v| (gradient * v).sum().grad(&[w])[0].detach());
+        weights = (w + step).value();
     }
 
     let tape = Tape::inference();

@@ -130,9 +130,13 @@ impl<'t, T: Float> Vjp<'_, 't, T> {
 
 /// What [`Op::backward`] may look at: tensors.
 pub struct Backward<'a, T: Float> {
+    /// The inputs.
     pub inputs: &'a [&'a Tensor<T>],
+    /// The results.
     pub outputs: &'a [&'a Tensor<T>],
+    /// The cotangent of each result; `None` if nothing depends on it.
     pub cotangents: &'a [Option<Tensor<T>>],
+    /// Whether somebody needs the cotangent of each input.
     pub needs: &'a [bool],
 }
 

@@ -14,6 +14,7 @@ use crate::pool::Storage;
 pub struct Rng(pub(crate) rand::rngs::ChaCha8Rng);
 
 impl Rng {
+    /// The generator of a seed.
     pub fn new(seed: u64) -> Self {
         Rng(rand::rngs::ChaCha8Rng::seed_from_u64(seed))
     }
@@ -116,11 +117,13 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Float> Tensor<T> {
+    /// All 0, without a buffer of that size until somebody writes.
     #[track_caller]
     pub fn zeros(shape: &[usize]) -> Self {
         Tensor::full(shape, T::ZERO)
     }
 
+    /// All 1; see [`Tensor::zeros`].
     #[track_caller]
     pub fn ones(shape: &[usize]) -> Self {
         Tensor::full(shape, T::ONE)
