@@ -27,7 +27,7 @@ mod tape;
 mod tensor;
 
 pub use element::{Element, Float};
-pub use op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
 pub use ops::elementwise::Fuse;
 pub use ops::linear::Activation;
 pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};

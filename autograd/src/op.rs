@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use smallvec::SmallVec;
 
 use crate::element::Float;
+pub use crate::tape::engine::Backward;
 use crate::tape::Var;
 use crate::tensor::Tensor;
 
@@ -12,9 +13,6 @@ use crate::tensor::Tensor;
 pub type Outputs<T> = SmallVec<[Tensor<T>; 1]>;
 /// A cotangent for each input, or `None` where it is zero or nobody needs it.
 pub type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; 3]>;
-/// The same as tensors, from the fast first-order pass.
-pub type FastCotangents<T> = SmallVec<[Option<Tensor<T>>; 3]>;
-
 /// One differentiable operation: value and derivative side by side.
 ///
 /// ```
@@ -56,11 +54,12 @@ pub trait Op<T: Float>: Debug + 'static {
     /// sums it to the shape of its input, and adds up what arrives from several uses.
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T>;
 
-    /// Optionally the same cotangents in one fast pass over tensors, for a first derivative.
-    /// `None` (the default) leaves the work to [`vjp`](Op::vjp).
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
+    /// Optionally the same cotangents in one fast pass over tensors, for a first derivative: each that
+    /// somebody [needs](Backward::needs) is [given](Backward::give). Returns whether it did; if not (the
+    /// default), [`vjp`](Op::vjp) does the work.
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
         let _ = cx;
-        None
+        false
     }
 }
 
@@ -125,27 +124,5 @@ impl<'t, T: Float> Vjp<'_, 't, T> {
             std::iter::zip(&inputs, self.needs).filter(|(_, needed)| **needed).map(|(x, _)| *x).collect();
         let mut found = crate::tape::engine::recorded(&outputs, self.cotangents, &wrt).into_iter();
         self.needs.iter().map(|&needed| if needed { found.next().flatten() } else { None }).collect()
-    }
-}
-
-/// What [`Op::backward`] may look at: tensors.
-pub struct Backward<'a, T: Float> {
-    /// The inputs.
-    pub inputs: &'a [&'a Tensor<T>],
-    /// The results.
-    pub outputs: &'a [&'a Tensor<T>],
-    /// The cotangent of each result; `None` if nothing depends on it.
-    pub cotangents: &'a [Option<Tensor<T>>],
-    /// Whether somebody needs the cotangent of each input.
-    pub needs: &'a [bool],
-}
-
-impl<T: Float> Backward<'_, T> {
-    /// The cotangent of result `i`; zeros if nothing depends on it.
-    pub fn cotangent_of(&self, i: usize) -> Tensor<T> {
-        match &self.cotangents[i] {
-            Some(cotangent) => cotangent.clone(),
-            None => Tensor::zeros(self.outputs[i].shape()),
-        }
     }
 }

@@ -153,6 +153,71 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Forwar
     }
 }
 
+/// A rule in place: reading 1 again, for optimisers. The first `O` inputs are the old states, which are
+/// the outputs' own contents; or, where `moved`, the first of the kernel's inputs, for a state that
+/// somebody else still holds. Then come the kernel's other inputs, then `scalars`.
+pub(crate) struct InPlace<'a, R, T, const I: usize, const O: usize> {
+    pub rule: R,
+    pub moved: [bool; O],
+    pub scalars: &'a [T],
+}
+
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> InPlace<'_, R, T, I, O> {
+    /// Each input from element `start` on; scalars from the start of their constant.
+    #[inline(always)]
+    fn operands<'t>(
+        &self,
+        ins: &[&'t [T]],
+        states: &'t [&mut [T]],
+        constants: &'t [[T; TILE]; I],
+        start: usize,
+    ) -> [&'t [T]; I] {
+        let mut operands = [&[][..]; I];
+        let mut next = 0;
+        for i in 0..I {
+            operands[i] = if i >= I - self.scalars.len() {
+                &constants[i]
+            } else if i < O && !self.moved[i] {
+                &states[i][start..]
+            } else {
+                next += 1;
+                &ins[next - 1][start..]
+            };
+        }
+        operands
+    }
+}
+
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for InPlace<'_, R, T, I, O> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self, ins: &[&[T]], states: &mut [&mut [T]]) {
+        let len = states[0].len();
+        let mut constants = [[T::ONE; TILE]; I];
+        for (tile, &x) in zip(&mut constants[I - self.scalars.len()..], self.scalars) {
+            tile.fill(x);
+        }
+        let (body, mut start) = (Forward(self.rule), 0);
+        while start + TILE <= len {
+            let x = self.operands(ins, states, &constants, start);
+            let y = body.tile::<T, FMA, TILE>(whole(&x, 0));
+            write(states, start, TILE, &y);
+            start += TILE;
+        }
+        while start < len {
+            let n = REST.min(len - start);
+            let x = self.operands(ins, states, &constants, start);
+            let mut rests = [[T::ONE; REST]; I];
+            for (rest, x) in zip(&mut rests, x) {
+                let n = if x.len() < REST { n } else { REST };
+                rest[..n].copy_from_slice(&x[..n]);
+            }
+            let y = body.tile::<T, FMA, REST>(rests.each_ref());
+            write(states, start, n, &y);
+            start += n;
+        }
+    }
+}
+
 /// The cotangents of a rule's inputs, from its inputs and the cotangents of its results: reading 2.
 pub(crate) struct Backward<R, const I: usize, const O: usize>(pub R);
 

@@ -12,22 +12,20 @@ use gradus_nn::regularizers::{L1, L2};
 use gradus_nn::{BatchNorm, Dense, Dropout, Layer, Sequential, init::GlorotUniform, penalty};
 use gradus_optim::{Adam, Sgd, Step};
 
-/// A named step.
-pub struct Workload {
-    /// Its name in the table.
-    pub name: &'static str,
-    /// One step; returns the loss, so that nothing can be left out.
-    pub step: Box<dyn FnMut() -> f32>,
-}
+/// One step; returns the loss, so that nothing can be left out.
+pub type Workload = Box<dyn FnMut() -> f32>;
 
-/// All workloads, in the order of the table.
-pub fn all() -> Vec<Workload> {
-    vec![tiny(), seed(), mlp_small(), mlp(), wide(), scalar(), elementwise(), infer1()]
-}
-
-fn workload(name: &'static str, step: impl FnMut() -> f32 + 'static) -> Workload {
-    Workload { name, step: Box::new(step) }
-}
+/// All workloads by name, in the order of the table; made when called.
+pub const ALL: [(&str, fn() -> Workload); 8] = [
+    ("tiny", tiny),
+    ("seed", seed),
+    ("mlp_small", mlp_small),
+    ("mlp", mlp),
+    ("wide", wide),
+    ("scalar", scalar),
+    ("elementwise", elementwise),
+    ("infer1", infer1),
+];
 
 fn randn(shape: &[usize], seed: u64) -> Tensor {
     Tensor::randn(shape, &mut Rng::new(seed))
@@ -56,7 +54,7 @@ pub fn tiny() -> Workload {
         [layer(2, 16).activation(Tanh), layer(16, 16).activation(Tanh), layer(16, 1)].map(|l| l.init(1));
     let (x, y) = (randn(&[4, 2], 1), randn(&[4, 1], 2));
     let mut sgd = Sgd::new(0.1);
-    workload("tiny", move || {
+    Box::new(move || {
         let tape = Tape::training(0);
         let h = model.iter().fold(tape.constant(x.clone()), |h, layer| layer.forward(h));
         let loss = h.mse(tape.constant(y.clone()));
@@ -76,7 +74,7 @@ pub fn seed() -> Workload {
     let mut model = model.unwrap_or_else(|error| panic!("{error}"));
     let (x, y) = (randn(&[128, 30], 1), randn(&[128, 1], 2).map(|x| f32::from(u8::from(x > 0.0))));
     let (mut adam, mut step) = (Adam::new(1e-3), 0);
-    workload("seed", move || {
+    Box::new(move || {
         step += 1;
         let tape = Tape::training(step);
         let logits = model.forward(tape.constant(x.clone()));
@@ -90,11 +88,11 @@ pub fn seed() -> Workload {
 }
 
 /// A classifier's step.
-fn classifier(name: &'static str, sizes: &[usize], batch: usize, mut optimizer: impl Step<f32> + 'static) -> Workload {
+fn classifier(sizes: &[usize], batch: usize, mut optimizer: impl Step<f32> + 'static) -> Workload {
     let mut model = perceptron(sizes);
     let x = randn(&[batch, sizes[0]], 1);
     let y = labels(batch, sizes[sizes.len() - 1]);
-    workload(name, move || {
+    Box::new(move || {
         let tape = Tape::training(0);
         let loss = model.forward(tape.constant(x.clone())).cross_entropy(&y);
         optimizer.step(&mut model, &loss.backward());
@@ -104,12 +102,12 @@ fn classifier(name: &'static str, sizes: &[usize], batch: usize, mut optimizer: 
 
 /// 784-128-10 ReLU, cross-entropy, batch 32, SGD.
 pub fn mlp_small() -> Workload {
-    classifier("mlp_small", &[784, 128, 10], 32, Sgd::new(0.01))
+    classifier(&[784, 128, 10], 32, Sgd::new(0.01))
 }
 
 /// 784-512-256-10 ReLU, cross-entropy, batch 128, Adam.
 pub fn mlp() -> Workload {
-    classifier("mlp", &[784, 512, 256, 10], 128, Adam::new(1e-3))
+    classifier(&[784, 512, 256, 10], 128, Adam::new(1e-3))
 }
 
 /// 2048-2048-2048-2048 ReLU, MSE, batch 512, SGD.
@@ -117,7 +115,7 @@ pub fn wide() -> Workload {
     let mut model = perceptron(&[2048; 4]);
     let (x, y) = (randn(&[512, 2048], 1), randn(&[512, 2048], 2));
     let mut sgd = Sgd::new(1e-3);
-    workload("wide", move || {
+    Box::new(move || {
         let tape = Tape::training(0);
         let loss = model.forward(tape.constant(x.clone())).mse(tape.constant(y.clone()));
         sgd.step(&mut model, &loss.backward());
@@ -133,7 +131,7 @@ pub fn scalar() -> Workload {
         (0..100).map(near).collect::<Vec<_>>()
     };
     let (w, b) = (make(1), make(2));
-    workload("scalar", move || {
+    Box::new(move || {
         let tape = Tape::new();
         let [w, b] = [&w, &b].map(|all| all.iter().map(|p| tape.param(p)).collect::<Vec<_>>());
         let mut s = tape.constant(Tensor::scalar(1.0));
@@ -147,7 +145,7 @@ pub fn scalar() -> Workload {
 /// mean(tanh(x·w1 + b1)·sigmoid(x·w2 + b2) + exp(−x·x)), five tensors of 2^20, gradients of all.
 pub fn elementwise() -> Workload {
     let inputs = [1, 2, 3, 4, 5].map(|seed| randn(&[1 << 20], seed));
-    workload("elementwise", move || {
+    Box::new(move || {
         let tape = Tape::new();
         let v = inputs.each_ref().map(|x| tape.var(x.clone()));
         let f = fused!(|x, w1, b1, w2, b2| (x * w1 + b1).tanh() * (x * w2 + b2).sigmoid() + (-(x * x)).exp());
@@ -161,7 +159,7 @@ pub fn elementwise() -> Workload {
 pub fn infer1() -> Workload {
     let model = perceptron(&[784, 512, 256, 10]);
     let x = randn(&[1, 784], 1);
-    workload("infer1", move || {
+    Box::new(move || {
         let tape = Tape::inference();
         model.forward(tape.constant(x.clone())).value().at(&[0, 0])
     })

@@ -327,43 +327,15 @@ fn scatter<T: Float>(place: &Place, patch: &Patch, from: &[T], to: &mut [T]) {
     }
 }
 
-/// Runs `body` in place: its first inputs are the states, which its outputs replace; then come the
-/// inputs `ins`; then `scalars`, the same for every element.
-pub(crate) fn update<T: Float>(
-    body: &dyn Block<T>,
-    states: &mut [&mut [T]],
-    ins: &[&[T]],
-    scalars: &[T],
-) {
+/// Runs `body` over slices of equal length that it updates in place, cut into halves as all else.
+pub(crate) fn in_place<T: Float>(body: &dyn Block<T>, ins: &[&[T]], states: &mut [&mut [T]]) {
     let len = states.first().map_or(0, |state| state.len());
-    if pays(len) && len > GRAIN {
-        let mid = len / 2;
-        let (ins_a, ins_b): (Slices<T>, Slices<T>) = ins.iter().map(|x| x.split_at(mid)).unzip();
-        let (mut a, mut b): (SlicesMut<T>, SlicesMut<T>) =
-            states.iter_mut().map(|s| s.split_at_mut(mid)).unzip();
-        rayon::join(
-            || update(body, &mut a, &ins_a, scalars),
-            || update(body, &mut b, &ins_b, scalars),
-        );
-        return;
+    if !pays(len) || len <= GRAIN {
+        return body.call(ins, states);
     }
-    let block = BLOCK.min(len.max(1));
-    let mut stage = Storage::stale((states.len() + scalars.len()) * block);
-    let Some(stage) = stage.unique() else { return };
-    let (stage, constants) = stage.split_at_mut(states.len() * block);
-    let constants = &mut constants[..scalars.len() * block];
-    zip(constants.chunks_exact_mut(block), scalars).for_each(|(c, &x)| c.fill(x));
-    for start in (0..len).step_by(block) {
-        let n = block.min(len - start);
-        let mut slices = Slices::new();
-        let mut outs = SlicesMut::new();
-        for (state, stage) in zip(&mut *states, stage.chunks_exact_mut(block)) {
-            stage[..n].copy_from_slice(&state[start..start + n]);
-            slices.push(&stage[..n]);
-            outs.push(&mut state[start..start + n]);
-        }
-        slices.extend(ins.iter().map(|x| &x[start..start + n]));
-        slices.extend(constants.chunks_exact(block).map(|c| &c[..n]));
-        body.call(&slices, &mut outs);
-    }
+    let mid = len / 2;
+    let (ins_a, ins_b): (Slices<T>, Slices<T>) = ins.iter().map(|x| x.split_at(mid)).unzip();
+    let (mut a, mut b): (SlicesMut<T>, SlicesMut<T>) =
+        states.iter_mut().map(|s| s.split_at_mut(mid)).unzip();
+    rayon::join(|| in_place(body, &ins_a, &mut a), || in_place(body, &ins_b, &mut b));
 }

@@ -1,7 +1,7 @@
 //! Dropout: zeros at random, the rest scaled up.
 
 use crate::element::Float;
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
 
@@ -46,9 +46,10 @@ impl<T: Float> Op<T> for Dropout {
     fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
         [times(x[0], &self.mask(x[0].shape))].into()
     }
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        let g = cx.cotangent_of(0);
-        Some([Some(times(&g, &self.mask(g.shape)))].into_iter().collect())
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        let g = cx.cotangent(0);
+        cx.give(0, times(&g, &self.mask(g.shape)));
+        true
     }
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let Dropout { rate, key } = *self;

@@ -5,15 +5,14 @@ use std::iter::zip;
 use smallvec::SmallVec;
 
 use crate::element::Float;
-use crate::kernel::map::{self, In, Out, Slices};
+use crate::kernel::map::{self, Block, In, Out, Slices};
 use crate::kernel::simd::{Kernel, dispatch};
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Dual, Literal, Real, Sym};
-use crate::rule::{Backward as Pull, Forward, Rule};
+use crate::pool::Storage;
+use crate::rule::{Backward as Pull, Forward, InPlace, Rule};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Dims, Tensor, layout};
-
-type FastTensors<T> = SmallVec<[Tensor<T>; 3]>;
 
 /// A rule as an operation.
 #[derive(Debug)]
@@ -50,9 +49,23 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         let same = inputs.iter().all(|x| x.shape == shape) && states.iter().all(|s| s.shape == shape);
         assert!(same, "{}: states and inputs differ in shape", self.name());
         let inputs: SmallVec<[Tensor<T>; 2]> = inputs.iter().map(|x| x.contiguous()).collect();
-        let inputs: Slices<T> = inputs.iter().map(Tensor::dense).collect();
+        // A state that somebody else still holds, a tape most often, is read where it is and gets a new
+        // buffer: copying it first would cost as much as the step.
+        let mut moved = [false; O];
+        let mut olds: SmallVec<[Tensor<T>; 3]> = SmallVec::new();
+        let mut number = 0;
+        let states = states.map(|state| {
+            if !state.is_contiguous() || state.storage.unique().is_none() {
+                moved[number] = true;
+                let fresh = Tensor::build(shape, |_| {});
+                olds.push(std::mem::replace(state, fresh).contiguous());
+            }
+            number += 1;
+            state
+        });
+        let ins: Slices<T> = olds.iter().chain(&inputs).map(Tensor::dense).collect();
         let mut states = states.map(|state| state.make_mut());
-        map::update(&Forward(self), &mut states, &inputs, scalars);
+        map::in_place(&InPlace { rule: self, moved, scalars }, &ins, &mut states);
     }
 }
 
@@ -74,6 +87,40 @@ fn spread(from: &Dims, to: &Dims) -> Dims {
     (0..to.len()).map(step).collect()
 }
 
+/// The cotangents of the inputs that are asked for; in place of the others stands an empty tensor.
+fn pull_all<T: Float>(
+    body: &dyn Block<T>,
+    shape: &Dims,
+    inputs: &[&Tensor<T>],
+    cotangents: &[Tensor<T>],
+    asked: &[bool],
+) -> SmallVec<[Tensor<T>; 3]> {
+    let operands = || inputs.iter().copied().chain(cotangents);
+    let nothing = Dims::new(&[0]);
+    let shapes: SmallVec<[Dims; 6]> =
+        zip(inputs, asked).map(|(x, &asked)| if asked { x.shape } else { nothing }).collect();
+    Tensor::build_all(&shapes, |outs| {
+        if operands().all(|x| x.shape == *shape && x.is_contiguous()) {
+            let ins: Slices<T> = operands().map(|x| x.dense()).collect();
+            return map::contiguous(body, &ins, outs);
+        }
+        let outs = outs.drain(..).enumerate().map(|(i, data)| {
+            // What nobody asks for is not written: its slice is empty.
+            let strides = match asked[i] {
+                true => spread(&inputs[i].shape, shape),
+                false => shape.iter().map(|_| 0).collect(),
+            };
+            let add = asked[i] && inputs[i].shape != *shape;
+            if add {
+                data.fill(T::ZERO);
+            }
+            Out { data, strides, add }
+        });
+        let outs = outs.collect();
+        map::map(body, shape, operands().map(|x| read(x, shape)).collect(), outs);
+    })
+}
+
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementwise<R, I, O> {
     fn name(&self) -> &'static str {
         self.0.name()
@@ -93,10 +140,15 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
             }
         }
         let body = Forward(self.0);
-        let shapes = [shape; O];
-        Tensor::build_all(&shapes, |outs| {
+        if O == 1 && shape.is_empty() {
+            let ins: [&[T]; I] = std::array::from_fn(|i| &x[i].raw()[..1]);
+            let mut y = [T::ZERO];
+            map::contiguous(&body, &ins, &mut [&mut y]);
+            return [Tensor::scalar(y[0])].into();
+        }
+        Tensor::build_all(&[shape; O], |outs| {
             if x.iter().all(|x| x.shape == shape && x.is_contiguous()) {
-                let ins: Slices<T> = x.iter().map(|x| x.dense()).collect();
+                let ins: [&[T]; I] = std::array::from_fn(|i| x[i].dense());
                 return map::contiguous(&body, &ins, outs);
             }
             let strides = shape.row_major();
@@ -105,46 +157,39 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         })
     }
 
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        let shape = cx.outputs[0].shape;
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        let shape = cx.output(0).shape;
         let passes = |i: usize| O == 1 && self.0.passes(i);
-        if (0..I).all(|i| !cx.needs[i] || passes(i)) {
-            return Some((0..I).map(|i| if cx.needs[i] { cx.cotangents[0].clone() } else { None }).collect());
-        }
-        let cotangents: SmallVec<[Tensor<T>; 1]> = (0..O).map(|o| cx.cotangent_of(o)).collect();
-        let operands: SmallVec<[&Tensor<T>; 6]> = cx.inputs.iter().copied().chain(&cotangents).collect();
-        let body = Pull(self.0);
-        let asked = |i: usize| cx.needs[i] && !passes(i);
-        // What nobody asks for is not written: its slice is empty.
-        let shapes: SmallVec<[Dims; 6]> =
-            (0..I).map(|i| if asked(i) { cx.inputs[i].shape } else { Dims::new(&[0]) }).collect();
-        let simple = operands.iter().all(|x| x.shape == shape && x.is_contiguous());
-        let found: FastTensors<T> = Tensor::build_all(&shapes, |outs| {
-            if simple {
-                let ins: Slices<T> = operands.iter().map(|x| x.dense()).collect();
-                return map::contiguous(&body, &ins, outs);
-            }
-            let write = |(i, data): (usize, &mut _)| {
-                let data: &mut [T] = std::mem::take(data);
-                let add = asked(i) && cx.inputs[i].shape != shape;
-                if add {
-                    data.fill(T::ZERO);
+        let asked: [bool; I] = std::array::from_fn(|i| cx.needs(i) && !passes(i));
+        let cotangents: [Tensor<T>; O] = std::array::from_fn(|o| cx.cotangent(o));
+        if asked.contains(&true) {
+            let inputs: [&Tensor<T>; I] = std::array::from_fn(|i| cx.input(i));
+            let body = Pull(self.0);
+            if O == 1 && shape.is_empty() {
+                let mut found = [T::ZERO; I];
+                let mut ins: Slices<T> = inputs.iter().map(|x| &x.raw()[..1]).collect();
+                ins.push(&cotangents[0].raw()[..1]);
+                map::contiguous(&body, &ins, &mut found.each_mut().map(std::slice::from_mut));
+                for i in 0..I {
+                    if asked[i] {
+                        cx.give(i, Tensor::scalar(found[i]));
+                    }
                 }
-                let strides = match asked(i) {
-                    true => spread(&cx.inputs[i].shape, &shape),
-                    false => shape.iter().map(|_| 0).collect(),
-                };
-                Out { data, strides, add }
-            };
-            let outs = outs.iter_mut().enumerate().map(write).collect();
-            map::map(&body, &shape, operands.iter().map(|x| read(x, &shape)).collect(), outs);
-        });
-        let pass = |(i, found): (usize, Tensor<T>)| match (cx.needs[i], passes(i)) {
-            (false, _) => None,
-            (true, true) => cx.cotangents[0].clone(),
-            (true, false) => Some(found),
-        };
-        Some(found.into_iter().enumerate().map(pass).collect())
+            } else {
+                let found = pull_all(&body, &shape, &inputs, &cotangents, &asked);
+                for (i, found) in found.into_iter().enumerate() {
+                    if asked[i] {
+                        cx.give(i, found);
+                    }
+                }
+            }
+        }
+        for i in 0..I {
+            if passes(i) {
+                cx.give(i, cotangents[0].clone());
+            }
+        }
+        true
     }
 
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -180,6 +225,12 @@ pub(crate) fn accumulate<T: Float>(mut sum: Tensor<T>, more: &Tensor<T>) -> Tens
         fn run<const FMA: bool>(self) {
             zip(self.0, self.1).for_each(|(y, &x)| *y += x);
         }
+    }
+    if let (Storage::One([a]), Storage::One([b])) = (&mut sum.storage, &more.storage)
+        && sum.shape.is_empty()
+    {
+        *a += *b;
+        return sum;
     }
     let more = more.contiguous();
     dispatch(AddTo(sum.make_mut(), more.dense()));
@@ -366,6 +417,12 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn minimum(self, other: Var<'t, T>) -> Var<'t, T> {
         self.binary(Minimum, other)
+    }
+
+    /// A cotangent times a slope; 0 where either is, even if the other is infinite or NaN.
+    #[track_caller]
+    pub(crate) fn carry(self, slope: Var<'t, T>) -> Var<'t, T> {
+        self.binary(Carry, slope)
     }
 
     /// 1 where two are equal, else 0; without a derivative.

@@ -9,7 +9,7 @@ use crate::element::Float;
 use crate::kernel::gemm::gemm;
 use crate::kernel::map::{Body, contiguous};
 use crate::kernel::reduce;
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Num, Real};
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
@@ -124,30 +124,31 @@ impl<T: Float> Op<T> for Linear {
         .into()
     }
 
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        let (x, w, y) = (cx.inputs[0], cx.inputs[1], cx.outputs[0]);
-        let mut g = cx.cotangent_of(0);
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        let (x, w, y) = (cx.input(0), cx.input(1), cx.output(0));
+        let mut g = cx.cotangent(0);
         if self.activation != Activation::Identity {
             let cotangent = g.contiguous();
             let ins = [y.dense(), cotangent.dense()];
             g = Tensor::build(y.shape, |z| contiguous(&Slope(self.activation), &ins, &mut [z]));
         }
-        let mut found: FastCotangents<T> = SmallVec::new();
-        found.push(cx.needs[0].then(|| product(&g, &w.t())));
-        found.push(cx.needs[1].then(|| product(&x.t(), &g)));
-        if cx.inputs.len() == 3 {
-            found.push(cx.needs[2].then(|| {
-                let (g, n) = (g.contiguous(), w.shape[1]);
-                Tensor::build(Dims::new(&[n]), |b| reduce::sum(g.dense(), x.shape[0], n, b))
-            }));
+        if cx.needs(0) {
+            cx.give(0, product(&g, &w.t()));
         }
-        Some(found)
+        if cx.needs(1) {
+            cx.give(1, product(&x.t(), &g));
+        }
+        if cx.inputs() == 3 && cx.needs(2) {
+            let (g, n) = (g.contiguous(), w.shape[1]);
+            cx.give(2, Tensor::build(Dims::new(&[n]), |b| reduce::sum(g.dense(), x.shape[0], n, b)));
+        }
+        true
     }
 
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (x, w, y, g) = (cx.input(0), cx.input(1), cx.output(0), cx.cotangent());
         let z = match self.activation {
-            Activation::Relu => g * y.sign(), // y ≥ 0: the sign is 0, 1 or NaN
+            Activation::Relu => g.carry(y.sign()), // y ≥ 0: the sign is 0, 1 or NaN
             Activation::Sigmoid => g * (y * (1.0 - y)),
             Activation::Tanh => g * (1.0 - y * y),
             _ => g,

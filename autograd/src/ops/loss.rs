@@ -6,7 +6,7 @@ use super::softmax::Rows;
 use crate::element::Float;
 use crate::fused;
 use crate::kernel::simd::dispatch;
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::pool::Storage;
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
@@ -46,15 +46,16 @@ impl<T: Float> Op<T> for CrossEntropy {
         let sum: T = picked.sum();
         [Tensor::scalar(-sum / T::of(n as f64))].into()
     }
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        let (n, width) = (cx.inputs[0].shape[0], cx.inputs[0].shape[1]);
-        let scale = cx.cotangent_of(0).item() / T::of(n as f64);
-        let mut p = rows(cx.inputs[0], false);
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        let (n, width) = (cx.input(0).shape[0], cx.input(0).shape[1]);
+        let scale = cx.cotangent(0).item() / T::of(n as f64);
+        let mut p = rows(cx.input(0), false);
         for (row, class) in p.make_mut().chunks_exact_mut(width.max(1)).zip(self.labels(n)) {
             row.iter_mut().for_each(|p| *p = *p * scale);
             row[class] = row[class] - scale;
         }
-        Some([Some(p)].into_iter().collect())
+        cx.give(0, p);
+        true
     }
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         cx.through(|x| {

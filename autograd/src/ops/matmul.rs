@@ -3,7 +3,7 @@
 use crate::element::Float;
 use crate::kernel::copy::each;
 use crate::kernel::gemm::{Mat, gemm};
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::tape::Var;
 use crate::tensor::layout::broadcast;
 use crate::tensor::{Dims, Tensor};
@@ -47,6 +47,9 @@ impl<T: Float> Op<T> for MatMul {
         let shape: Dims = batch.iter().copied().chain([m, n]).collect();
         let leading = |x: &Tensor<T>| Dims::new(&x.strides[..batch.len()]);
         [Tensor::build(shape, |c| {
+            if k == 0 || c.is_empty() {
+                return c.fill(T::ZERO);
+            }
             let mut offsets = Vec::with_capacity(batch.product());
             each(&batch, &leading(&b), |_, at| offsets.push(at));
             each(&batch, &leading(&a), |i, at| {
@@ -58,14 +61,18 @@ impl<T: Float> Op<T> for MatMul {
         .into()
     }
 
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        let (a, b, g) = (cx.inputs[0], cx.inputs[1], cx.cotangent_of(0));
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        let (a, b, g) = (cx.input(0), cx.input(1), cx.cotangent(0));
         if a.rank() != 2 || b.rank() != 2 {
-            return None;
+            return false;
         }
-        let (a_needed, b_needed) = (cx.needs[0], cx.needs[1]);
-        let found = [a_needed.then(|| product(&g, &b.t())), b_needed.then(|| product(&a.t(), &g))];
-        Some(found.into_iter().collect())
+        if cx.needs(0) {
+            cx.give(0, product(&g, &b.t()));
+        }
+        if cx.needs(1) {
+            cx.give(1, product(&a.t(), &g));
+        }
+        true
     }
 
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::elementwise::evaluate;
 use crate::element::Float;
 use crate::fused;
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Literal, Real};
 use crate::rule::Rule;
 use crate::tape::Var;
@@ -129,22 +129,25 @@ impl<T: Float> Op<T> for BatchNorm {
         smallvec![y, mean.reshape(&flat), var.reshape(&flat)]
     }
 
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        if cx.cotangents[1].is_some() || cx.cotangents[2].is_some() {
-            return None;
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        if cx.has_cotangent(1) || cx.has_cotangent(2) {
+            return false; // somebody differentiates the statistics: the composition does, too
         }
-        let (x, epsilon) = (cx.inputs[0], self.epsilon);
+        let (x, epsilon) = (cx.input(0), self.epsilon);
         let channels = self.channel_shape(&x.shape);
         let [mean, var, gamma] =
-            [cx.outputs[1], cx.outputs[2], cx.inputs[1]].map(|t| t.reshape(&channels));
-        let g = cx.cotangent_of(0);
+            [cx.output(1), cx.output(2), cx.input(1)].map(|t| t.reshape(&channels));
+        let g = cx.cotangent(0);
         let d_beta = self.sum(&g);
         let d_gamma = self.sum(&evaluate(GammaPart { epsilon }, [&g, x, &mean, &var]));
         let rule = InputPart { epsilon, count: self.count(&x.shape) };
-        let d_x = cx.needs[0]
-            .then(|| evaluate(rule, [&g, x, &mean, &var, &gamma, &d_beta, &d_gamma]));
+        if cx.needs(0) {
+            cx.give(0, evaluate(rule, [&g, x, &mean, &var, &gamma, &d_beta, &d_gamma]));
+        }
         let flat = [channels.product()];
-        Some([d_x, Some(d_gamma.reshape(&flat)), Some(d_beta.reshape(&flat))].into_iter().collect())
+        cx.give(1, d_gamma.reshape(&flat));
+        cx.give(2, d_beta.reshape(&flat));
+        true
     }
 
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
@@ -159,6 +162,15 @@ impl<T: Float> Op<T> for BatchNorm {
             let y = normalise(x, m, v, gamma, beta, x.tape().number(self.epsilon));
             smallvec![y, mean, var]
         })
+    }
+}
+
+/// Panics unless each of the parameters is `[channels]`.
+#[track_caller]
+fn expect_channels<T: Float>(op: &str, x: &Dims, axis: usize, roles: &[(&str, Var<'_, T>)]) {
+    for (role, p) in roles {
+        let p = p.shape();
+        assert!(*p == x[axis..=axis], "{op}: {role} {p:?} does not fit axis {axis} of {x:?}");
     }
 }
 
@@ -178,9 +190,7 @@ impl<'t, T: Float> Var<'t, T> {
     ) -> [Var<'t, T>; 3] {
         let shape = self.shape();
         let axis = axis_at("batch_norm", axis, shape.len());
-        for (role, p) in [("gamma", gamma.shape()), ("beta", beta.shape())] {
-            assert!(*p == shape[axis..=axis], "batch_norm: {role} {p:?} does not fit axis {axis} of {shape:?}");
-        }
+        expect_channels("batch_norm", &shape, axis, &[("gamma", gamma), ("beta", beta)]);
         let values = shape.product() / shape[axis].max(1);
         assert!(
             values > 1,
@@ -201,8 +211,10 @@ impl<'t, T: Float> Var<'t, T> {
         axis: isize,
         epsilon: f64,
     ) -> Var<'t, T> {
-        let axis = axis_at("normalise", axis, self.rank());
-        let channels = BatchNorm { axis, epsilon }.channel_shape(&self.shape());
+        let (shape, axis) = (self.shape(), axis_at("normalise", axis, self.rank()));
+        let roles = [("mean", mean), ("var", var), ("gamma", gamma), ("beta", beta)];
+        expect_channels("normalise", &shape, axis, &roles);
+        let channels = BatchNorm { axis, epsilon }.channel_shape(&shape);
         let [mean, var, gamma, beta] = [mean, var, gamma, beta].map(|t| t.reshape(&channels));
         let [y] = crate::Fuse::fuse(Normalise { epsilon }, [self, mean, var, gamma, beta]);
         y

@@ -2,7 +2,7 @@
 
 use crate::element::Float;
 use crate::kernel::reduce;
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::tape::Var;
 use crate::tensor::layout::axes_mask;
 use crate::tensor::{Dims, Tensor};
@@ -67,13 +67,14 @@ impl<T: Float> Op<T> for Sum {
         }
         [sum.reshape(&without(&x[0].shape, self.mask))].into()
     }
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        let shape = cx.inputs[0].shape;
-        let mut g = cx.cotangent_of(0);
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        let shape = cx.input(0).shape;
+        let mut g = cx.cotangent(0);
         if self.scale != 1.0 {
             g = g.map(|g| g * T::of(self.scale));
         }
-        Some([Some(g.reshape(&with_ones(&shape, self.mask)).broadcast_to(&shape))].into_iter().collect())
+        cx.give(0, g.reshape(&with_ones(&shape, self.mask)).broadcast_to(&shape));
+        true
     }
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let shape = cx.input(0).shape();
@@ -184,8 +185,8 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The variance of all elements, Σ(x − mean)² / (n − `correction`): 0 for the biased one, 1 for
-    /// the unbiased one. The divisor has no default, because frameworks differ. NaN where n is not
-    /// larger than the correction.
+    /// the unbiased one. The divisor has no default, because frameworks differ. Infinite or NaN where n
+    /// is not larger than the correction, as in NumPy.
     #[track_caller]
     pub fn var(self, correction: usize) -> Var<'t, T> {
         self.var_over(all(self), correction)

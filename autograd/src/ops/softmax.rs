@@ -4,7 +4,7 @@ use std::iter::zip;
 
 use crate::element::Float;
 use crate::kernel::simd::{Kernel, dispatch};
-use crate::op::{Backward, Cotangents, FastCotangents, Op, Outputs, Vjp};
+use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::tape::Var;
 use crate::tensor::Tensor;
 use crate::tensor::layout::axis_at;
@@ -100,13 +100,14 @@ impl<T: Float> Op<T> for Softmax {
         })]
         .into()
     }
-    fn backward(&self, cx: &Backward<'_, T>) -> Option<FastCotangents<T>> {
-        let y = self.moved(cx.outputs[0]).contiguous();
-        let g = self.moved(&cx.cotangent_of(0)).contiguous();
-        let x = self.along(cx.outputs[0], |width, out| {
+    fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
+        let y = self.moved(cx.output(0)).contiguous();
+        let g = self.moved(&cx.cotangent(0)).contiguous();
+        let x = self.along(cx.output(0), |width, out| {
             dispatch(Pull { y: y.dense(), g: g.dense(), width, log: self.log, out });
         });
-        Some([Some(x)].into_iter().collect())
+        cx.give(0, x);
+        true
     }
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         let (y, g, axis) = (cx.output(0), cx.cotangent(), self.axis as isize);

@@ -9,10 +9,10 @@ use std::iter::zip;
 
 use smallvec::SmallVec;
 
-use super::{Gradients, Kind, Tape, Var};
+use super::{Gradients, Kind, Node, Tape, Var};
 use crate::element::Float;
-use crate::op::{Backward, Cotangents, Vjp};
-use crate::tensor::Tensor;
+use crate::op::{Cotangents, Vjp};
+use crate::tensor::{Dims, Tensor};
 
 /// The cotangents that have arrived so far, by node.
 pub(crate) type Slots<T> = Vec<Option<Tensor<T>>>;
@@ -21,10 +21,19 @@ type Few<T> = SmallVec<[T; 6]>;
 
 /// What is carried down the list: tensors or variables.
 trait Carried<'t, T: Float>: Clone {
-    /// The cotangents of the inputs of the operation at `node`.
-    fn pull(at: &At<'t, T>, cotangents: &[Option<Self>], needs: &[bool]) -> SmallVec<[Option<Self>; 3]>;
+    /// Works out the cotangents of the inputs of an operation, and adds them to their slots.
+    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]);
     fn sum_to(self, like: Var<'t, T>) -> Self;
     fn plus(self, other: Self) -> Self;
+
+    /// Adds a cotangent to a slot; summed over what was broadcast from the shape of `like`.
+    fn give(self, slot: &mut Option<Self>, like: Var<'t, T>) {
+        let cotangent = self.sum_to(like);
+        *slot = Some(match slot.take() {
+            Some(sum) => sum.plus(cotangent),
+            None => cotangent,
+        });
+    }
 }
 
 /// An operation on the list.
@@ -33,11 +42,29 @@ struct At<'t, T: Float> {
     id: u32,
     results: u32,
     inputs: SmallVec<[u32; 4]>,
+    needs: SmallVec<[bool; 8]>,
+    /// The node of the first slot.
+    bottom: u32,
+    /// Whether a result's cotangent stays in its slot.
+    kept: bool,
 }
 
 impl<'t, T: Float> At<'t, T> {
+    fn slot(&self, id: u32) -> usize {
+        (id - self.bottom) as usize
+    }
+
+    /// The cotangents of the results.
+    fn cotangents<C: Clone>(&self, slots: &mut [Option<C>]) -> Few<Option<C>> {
+        let mine = self.slot(self.id)..(self.slot(self.id) + self.results as usize).min(slots.len());
+        let slots = slots[mine].iter_mut();
+        let mut all: Few<_> = slots.map(|c| if self.kept { c.clone() } else { c.take() }).collect();
+        all.resize(self.results as usize, None);
+        all
+    }
+
     /// Runs the rule of the operation, which is out of the list meanwhile: rules push to the list.
-    fn rule(&self, cotangents: &[Option<Var<'t, T>>], needs: &[bool]) -> Cotangents<'t, T> {
+    fn rule(&self, cotangents: &[Option<Var<'t, T>>]) -> Cotangents<'t, T> {
         let (tape, id) = (self.tape, self.id as usize);
         let op = match &mut tape.parts.borrow_mut().nodes[id].kind {
             Kind::Op(op, _) => op.take(),
@@ -48,17 +75,36 @@ impl<'t, T: Float> At<'t, T> {
         };
         let inputs: Few<Var<T>> = self.inputs.iter().map(|&id| tape.at(id)).collect();
         let outputs: Few<Var<T>> = (self.id..self.id + self.results).map(|id| tape.at(id)).collect();
-        let found = op.vjp(&Vjp { inputs: &inputs, outputs: &outputs, cotangents, needs });
+        let cx = Vjp { inputs: &inputs, outputs: &outputs, cotangents, needs: &self.needs };
+        let found = op.vjp(&cx);
+        assert!(
+            found.len() == inputs.len(),
+            "{}: its rule returns {} cotangents for {} inputs (use `None` for one without a derivative)",
+            op.name(),
+            found.len(),
+            inputs.len()
+        );
         if let Kind::Op(place, _) = &mut tape.parts.borrow_mut().nodes[id].kind {
             *place = Some(op);
         }
         found
     }
+
+    /// The inputs that somebody needs, each with its number.
+    fn needed(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        let all = self.inputs.iter().copied().enumerate();
+        all.filter(|(i, _)| self.needs[*i])
+    }
 }
 
 impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
-    fn pull(at: &At<'t, T>, cotangents: &[Option<Self>], needs: &[bool]) -> Cotangents<'t, T> {
-        at.rule(cotangents, needs)
+    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
+        let mut found = at.rule(&at.cotangents(slots));
+        for (i, input) in at.needed() {
+            if let Some(cotangent) = found[i].take() {
+                cotangent.give(&mut slots[at.slot(input)], at.tape.at(input));
+            }
+        }
     }
     fn sum_to(self, like: Var<'t, T>) -> Self {
         self.sum_to_shape_of(like)
@@ -69,34 +115,94 @@ impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
 }
 
 impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
-    fn pull(at: &At<'t, T>, cotangents: &[Option<Self>], needs: &[bool]) -> SmallVec<[Option<Self>; 3]> {
+    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
         let tape = at.tape;
         {
             let nodes = &tape.parts.borrow().nodes;
-            let value = |id: u32| &nodes[id as usize].value;
-            let inputs: Few<&Tensor<T>> = at.inputs.iter().map(|&id| value(id)).collect();
-            let outputs: Few<&Tensor<T>> = (at.id..at.id + at.results).map(value).collect();
-            if let Kind::Op(Some(op), _) = &nodes[at.id as usize].kind {
-                let cx = Backward { inputs: &inputs, outputs: &outputs, cotangents, needs };
-                if let Some(found) = op.backward(&cx) {
-                    return found;
-                }
+            if let Kind::Op(Some(op), _) = &nodes[at.id as usize].kind
+                && op.backward(&mut Backward { nodes, at, slots })
+            {
+                return slots[at.slot(at.id)..][..at.results as usize].fill(None);
             }
         }
         let mark = tape.len();
-        let cotangents: Few<Option<Var<T>>> =
-            cotangents.iter().map(|g| g.as_ref().map(|g| tape.constant(g.clone()))).collect();
-        let found = at.rule(&cotangents, needs);
-        let found = found.into_iter().map(|g| g.map(|g| g.value())).collect();
+        let cotangents = at.cotangents(slots).into_iter().map(|g| g.map(|g| tape.constant(g)));
+        let found = at.rule(&cotangents.collect::<Few<_>>());
+        let mut found: Few<Option<Tensor<T>>> =
+            found.into_iter().map(|g| g.map(|g| g.value())).collect();
         tape.parts.borrow_mut().nodes.truncate(mark);
-        found
+        for (i, input) in at.needed() {
+            if let Some(cotangent) = found[i].take() {
+                cotangent.give(&mut slots[at.slot(input)], tape.at(input));
+            }
+        }
     }
     fn sum_to(self, like: Var<'t, T>) -> Self {
-        let shape = like.shape();
-        if shape == self.shape { self } else { crate::ops::reduce::sum_to(&self, &shape) }
+        sum_to_shape(self, &like.shape())
     }
     fn plus(self, other: Self) -> Self {
         crate::ops::elementwise::accumulate(self, &other)
+    }
+}
+
+fn sum_to_shape<T: Float>(x: Tensor<T>, shape: &Dims) -> Tensor<T> {
+    if *shape == x.shape { x } else { crate::ops::reduce::sum_to(&x, shape) }
+}
+
+/// What [`Op::backward`](crate::Op::backward) may look at and give to: tensors.
+pub struct Backward<'a, T: Float> {
+    nodes: &'a [Node<T>],
+    at: &'a At<'a, T>,
+    slots: &'a mut [Option<Tensor<T>>],
+}
+
+impl<'a, T: Float> Backward<'a, T> {
+    /// The number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.at.inputs.len()
+    }
+
+    /// Input number `i`.
+    pub fn input(&self, i: usize) -> &'a Tensor<T> {
+        &self.nodes[self.at.inputs[i] as usize].value
+    }
+
+    /// Result number `o`.
+    pub fn output(&self, o: usize) -> &'a Tensor<T> {
+        &self.nodes[self.at.id as usize + o].value
+    }
+
+    /// Whether somebody needs the cotangent of input `i`.
+    pub fn needs(&self, i: usize) -> bool {
+        self.at.needs[i]
+    }
+
+    /// Whether anything depends on result `o`.
+    pub fn has_cotangent(&self, o: usize) -> bool {
+        self.slots.get(self.at.slot(self.at.id) + o).is_some_and(Option::is_some)
+    }
+
+    /// The cotangent of result `o`; zeros if nothing depends on it.
+    pub fn cotangent(&self, o: usize) -> Tensor<T> {
+        match self.slots.get(self.at.slot(self.at.id) + o) {
+            Some(Some(cotangent)) => cotangent.clone(),
+            _ => Tensor::zeros(self.output(o).shape()),
+        }
+    }
+
+    /// Adds to the cotangent of input `i`. It may have the broadcast shape of the result. Nothing
+    /// happens if nobody needs it.
+    pub fn give(&mut self, i: usize, cotangent: Tensor<T>) {
+        let input = self.at.inputs[i];
+        if !self.at.needs[i] {
+            return;
+        }
+        let cotangent = sum_to_shape(cotangent, &self.nodes[input as usize].value.shape);
+        let slot = &mut self.slots[self.at.slot(input)];
+        *slot = Some(match slot.take() {
+            Some(sum) => sum.plus(cotangent),
+            None => cotangent,
+        });
     }
 }
 
@@ -107,39 +213,24 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
     top: u32,
     bottom: u32,
     slots: &mut [Option<C>],
-    relevant: impl Fn(u32) -> bool,
+    relevant: impl Fn(&[Node<T>], u32) -> bool,
     keep: impl Fn(u32) -> bool,
 ) {
     for id in (bottom..=top).rev() {
-        let (inputs, results) = match &tape.node(id).kind {
-            Kind::Op(_, results) => (tape.node(id).inputs.clone(), *results),
-            _ => continue,
-        };
-        let of = |id: u32| (id - bottom) as usize;
-        let mine = id..(id + results).min(top + 1);
-        if mine.clone().all(|id| slots[of(id)].is_none()) {
-            continue;
-        }
-        let needs: Few<bool> = inputs.iter().map(|&id| id >= bottom && relevant(id)).collect();
-        let mut cotangents: Few<Option<C>> = mine
-            .map(|id| if keep(id) { slots[of(id)].clone() } else { slots[of(id)].take() })
-            .collect();
-        if !needs.contains(&true) {
-            continue;
-        }
-        cotangents.resize(results as usize, None);
-        let at = At { tape, id, results, inputs };
-        let found = C::pull(&at, &cotangents, &needs);
-        drop(cotangents); // so that what was handed on has one owner and is added to in place
-        for ((&input, needed), cotangent) in zip(zip(&at.inputs, needs), found) {
-            if let (true, Some(cotangent)) = (needed, cotangent) {
-                let cotangent = cotangent.sum_to(tape.at(input));
-                let slot = &mut slots[of(input)];
-                *slot = Some(match slot.take() {
-                    Some(sum) => sum.plus(cotangent),
-                    None => cotangent,
-                });
+        let at = {
+            let nodes = &tape.parts.borrow().nodes;
+            let node = &nodes[id as usize];
+            let Kind::Op(_, results) = node.kind else { continue };
+            let first = (id - bottom) as usize;
+            if slots[first..(first + results as usize).min(slots.len())].iter().all(Option::is_none) {
+                continue;
             }
+            let need = |&id: &u32| id >= bottom && relevant(nodes, id);
+            let needs = node.inputs.iter().map(need).collect();
+            At { tape, id, results, inputs: node.inputs.clone(), needs, bottom, kept: keep(id) }
+        };
+        if at.needs.contains(&true) {
+            C::pull(&at, slots);
         }
     }
 }
@@ -151,7 +242,7 @@ pub(super) fn backward<T: Float>(root: Var<'_, T>, seed: Tensor<T>) -> Gradients
     slots.resize_with(top as usize + 1, || None);
     slots[top as usize] = Some(seed);
     tape.with_recording(false, || {
-        sweep(tape, top, 0, &mut slots, |id| tape.node(id).is_tracked(), |_| false);
+        sweep(tape, top, 0, &mut slots, |nodes, id| nodes[id as usize].is_tracked(), |_| false);
     });
     let gradients = Gradients::collect(tape, &mut slots);
     slots.clear();
@@ -175,7 +266,8 @@ pub(crate) fn recorded<'t, T: Float>(
     // What depends on `wrt`: the only nodes that a cotangent has to pass through.
     let mut relevant = vec![false; (top - bottom + 1) as usize];
     let mut kept = relevant.clone();
-    for x in wrt.iter().filter(|x| x.id <= top) {
+    // Through a constant nothing was tracked: what arrives there would be a part of the truth.
+    for x in wrt.iter().filter(|x| x.id <= top && x.is_tracked()) {
         let of = |id: u32| (id - bottom) as usize;
         (relevant[of(x.id)], kept[of(x.id)]) = (true, true);
     }
@@ -195,7 +287,7 @@ pub(crate) fn recorded<'t, T: Float>(
     }
     tape.with_recording(true, || {
         let of = |id: u32| (id - bottom) as usize;
-        sweep(tape, top, bottom, &mut slots, |id| relevant[of(id)], |id| kept[of(id)]);
+        sweep(tape, top, bottom, &mut slots, |_, id| relevant[of(id)], |id| kept[of(id)]);
     });
     wrt.iter().map(|x| slots.get((x.id - bottom) as usize).copied().flatten()).collect()
 }

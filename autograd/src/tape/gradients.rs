@@ -21,7 +21,8 @@ pub(crate) struct Parts<T: Float> {
 /// forward pass found. A value: nothing is stored in the model and nothing has to be zeroed.
 pub struct Gradients<T: Float = f32> {
     parts: Parts<T>,
-    tape: usize,
+    /// The serial number of the tape.
+    tape: u64,
 }
 
 /// Why there is no gradient, which is not the same as a gradient of zero.
@@ -66,12 +67,12 @@ impl<T: Float> Gradients<T> {
             }
         }
         parts.updates.extend(list.updates.iter().cloned());
-        Gradients { parts, tape: std::ptr::from_ref(tape).addr() }
+        Gradients { parts, tape: tape.serial }
     }
 
     /// The gradient of a leaf, or why there is none.
     pub fn get(&self, x: Var<'_, T>) -> Result<&Tensor<T>, NoGradient> {
-        if std::ptr::from_ref(x.tape).addr() != self.tape {
+        if x.tape.serial != self.tape {
             return Err(NoGradient::OtherTape);
         }
         match &x.tape.node(x.id).kind {

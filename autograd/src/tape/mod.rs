@@ -14,6 +14,7 @@ pub use var::Var;
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell};
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallbox::{SmallBox, space::S4};
 use smallvec::SmallVec;
@@ -108,9 +109,13 @@ pub struct Tape<T: Float = f32> {
     training: bool,
     seed: u64,
     draws: Cell<u32>,
+    /// Tells this tape from one that was at the same address before.
+    serial: u64,
     /// The node that the reverse pass stands at, and the type of its operation.
     memory: Cell<Option<(TypeId, u32)>>,
 }
+
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 impl<T: Float> Default for Tape<T> {
     fn default() -> Self {
@@ -127,6 +132,7 @@ impl<T: Float> Tape<T> {
             training,
             seed,
             draws: Cell::new(0),
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             memory: Cell::new(None),
         }
     }
@@ -346,7 +352,7 @@ impl<T: Float> Tape<T> {
     }
 
     #[track_caller]
-    fn owns(&self, var: Var<'_, T>) {
+    pub(super) fn owns(&self, var: Var<'_, T>) {
         assert!(std::ptr::eq(self, var.tape), "a variable of another tape: use its value as a constant");
     }
 

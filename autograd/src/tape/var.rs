@@ -140,9 +140,11 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     ///
     /// # Panics
-    /// When this is not a single number.
+    /// When this is not a single number, or one of `wrt` is a constant, which has no gradient.
     #[track_caller]
     pub fn grad(self, wrt: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
+        let constant = wrt.iter().position(|x| !x.is_tracked());
+        assert!(constant.is_none(), "grad: variable {} of `wrt` is a constant and has no gradient", constant.unwrap_or(0));
         let found = self.try_grad(wrt);
         std::iter::zip(wrt, found).map(|(x, g)| g.unwrap_or_else(|| x.zeros_like())).collect()
     }
@@ -161,6 +163,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// When the cotangent has another shape.
     #[track_caller]
     pub fn vjp(self, wrt: &[Var<'t, T>], cotangent: Var<'t, T>) -> Vec<Option<Var<'t, T>>> {
+        self.tape.owns(cotangent);
         self.expect_same_shape("vjp", &cotangent.shape());
         for x in wrt {
             self.tape.owns(*x);
