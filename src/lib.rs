@@ -53,3 +53,8 @@ pub mod prelude {
     pub use crate::train::*;
     pub use gradus_derive::Module;
 }
+
+/// Compiles and runs the code in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
