@@ -30,7 +30,9 @@ impl Net {
         let gain = || Param::new(Tensor::full(&[width], 0.5));
         Net {
             first: dense(2, width),
-            blocks: (0..depth).map(|_| Block { dense: dense(width, width), gain: gain() }).collect(),
+            blocks: (0..depth)
+                .map(|_| Block { dense: dense(width, width), gain: gain() })
+                .collect(),
             last: dense(width, 1).activation(Identity),
         }
     }

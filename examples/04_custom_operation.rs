@@ -23,7 +23,11 @@ impl<T: Float> Op<T> for CumSum {
             sum += *x;
             *x = sum;
         };
-        if self.reverse { y.iter_mut().rev().for_each(&mut add) } else { y.iter_mut().for_each(add) }
+        if self.reverse {
+            y.iter_mut().rev().for_each(&mut add)
+        } else {
+            y.iter_mut().for_each(add)
+        }
         [Tensor::from(y)].into()
     }
     /// xᵢ is part of every sum from yᵢ on: its cotangent is the sum from the other end.

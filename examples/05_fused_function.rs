@@ -20,7 +20,8 @@ fn measure(n: usize, f: impl for<'t> Fn(Var<'t>, Var<'t>, Var<'t>) -> Var<'t>) -
     for _ in 0..20 {
         let start = Instant::now();
         let tape = Tape::new();
-        let (x, w, b) = (tape.var(x.clone()), tape.var(Tensor::scalar(1.5)), tape.var(Tensor::scalar(0.1)));
+        let (x, w, b) =
+            (tape.var(x.clone()), tape.var(Tensor::scalar(1.5)), tape.var(Tensor::scalar(0.1)));
         let grads = f(x, w, b).mean().backward();
         best = best.min(start.elapsed().as_secs_f64() * 1e9 / n as f64);
         slope = grads[w].item();

@@ -27,7 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let logits = model.forward(tape.constant(batch.x.clone()));
             let loss = logits.cross_entropy(&batch.classes()?);
             adam.step(&mut model, &loss.backward());
-            if epoch % 4 == 3 && number + 1 == batches.len() { println!("{epoch:>5}    {:.4}", loss.item()); }
+            if epoch % 4 == 3 && number + 1 == batches.len() {
+                println!("{epoch:>5}    {:.4}", loss.item());
+            }
         }
     }
 

@@ -38,7 +38,9 @@ pub use gradus_autograd::fused;
 
 /// What nearly every program uses.
 pub mod prelude {
-    pub use crate::autograd::Activation::{self, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
+    pub use crate::autograd::Activation::{
+        self, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh,
+    };
     pub use crate::autograd::check::gradcheck;
     pub use crate::autograd::{
         Cotangents, Float, Fuse, Gradients, Literal, Module, Op, Outputs, Param, Real, Rng, Rule,

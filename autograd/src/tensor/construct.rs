@@ -88,7 +88,12 @@ impl<T: Element> Tensor<T> {
     /// A tensor of rank 0: a single number.
     #[inline]
     pub fn scalar(x: T) -> Self {
-        Tensor { storage: Storage::One([x]), shape: Dims::empty(), strides: Dims::empty(), offset: 0 }
+        Tensor {
+            storage: Storage::One([x]),
+            shape: Dims::empty(),
+            strides: Dims::empty(),
+            offset: 0,
+        }
     }
 
     /// Every element `x`. One number is stored, whatever the shape.
