@@ -38,7 +38,9 @@ pub use gradus_autograd::fused;
 
 /// What nearly every program uses.
 pub mod prelude {
-    pub use crate::autograd::Activation::{self, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
+    pub use crate::autograd::Activation::{
+        self, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh,
+    };
     pub use crate::autograd::check::gradcheck;
     pub use crate::autograd::{
         Cotangents, Float, Fuse, Gradients, Literal, Module, Op, Outputs, Param, Real, Rng, Rule,
@@ -53,3 +55,8 @@ pub mod prelude {
     pub use crate::train::*;
     pub use gradus_derive::Module;
 }
+
+/// Compiles and runs the code in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

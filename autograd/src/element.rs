@@ -40,14 +40,20 @@ pub trait Float:
     + approx::RelativeEq
     + approx::UlpsEq
 {
+    /// 0
     const ZERO: Self;
+    /// 1
     const ONE: Self;
+    /// −∞
     const NEG_INFINITY: Self;
 
     /// The nearest value of this type.
     fn of(x: f64) -> Self;
+    /// The same value in 64 bits; exact.
     fn to_f64(self) -> f64;
+    /// Whether it is not a number.
     fn is_nan(self) -> bool;
+    /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
 
     /// The one of two kernels that is of this type.

@@ -100,7 +100,9 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
         let (Some(gamma), Some(beta), Some(running_mean), Some(running_var)) =
             (&self.gamma, &self.beta, &self.running_mean, &self.running_var)
         else {
-            panic!("batch_norm: the channels are not known: set them with `.channels(n)`, or build the model");
+            panic!(
+                "batch_norm: the channels are not known: set them with `.channels(n)`, or build the model"
+            );
         };
         let (tape, Settings { axis, epsilon, momentum, unbiased }) = (x.tape(), self.settings);
         let (gamma, beta) = (tape.param(gamma), tape.param(beta));

@@ -116,7 +116,9 @@ impl<T: Float> Layer<T> for Dense<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let Some(kernel) = &self.kernel else {
-            panic!("dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model");
+            panic!(
+                "dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model"
+            );
         };
         let tape = x.tape();
         let bias = self.bias.as_ref().map(|bias| tape.param(bias));

@@ -10,7 +10,7 @@ use gradus_autograd::{Float, Rng, Tensor};
 
 /// The standard deviation of a standard normal truncated at ±2; drawing from σ/this, truncated,
 /// gives σ. As in Keras and JAX.
-const TRUNCATED_STD: f64 = 0.879_625_661_034_239_78;
+const TRUNCATED_STD: f64 = 0.879_625_661_034_239_8;
 
 /// Fan-in and fan-out of a kernel `[.., inputs, outputs]`. A vector counts as both.
 pub fn fans(shape: &[usize]) -> (f64, f64) {

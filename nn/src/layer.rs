@@ -61,7 +61,9 @@ pub trait Layer<T: Float = f32>: Module<T> + Debug + Send + Sync {
 #[non_exhaustive]
 pub enum BuildError {
     /// A layer cannot take the shape that comes out of the one before.
-    #[error("layer `{layer}` cannot take an input of shape {input:?} (one sample, without the batch axis): {why}")]
+    #[error(
+        "layer `{layer}` cannot take an input of shape {input:?} (one sample, without the batch axis): {why}"
+    )]
     Input {
         /// The layer.
         layer: String,

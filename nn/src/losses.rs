@@ -82,7 +82,9 @@ impl<T: Float> Loss<T> for BinaryCrossentropy {
         same_shape(outputs, targets)?;
         match first(targets, |t| !(0.0..=1.0).contains(&t)) {
             None => Ok(()),
-            Some((row, t)) => Err(format!("row {row} has the label {t}, which is not within 0 to 1")),
+            Some((row, t)) => {
+                Err(format!("row {row} has the label {t}, which is not within 0 to 1"))
+            }
         }
     }
     fn name(&self) -> &'static str {
@@ -104,7 +106,7 @@ impl<T: Float> Loss<T> for MeanSquaredError {
     }
 }
 
-/// −mean(ln softmax(logits)[class]), with the class of each row as a whole number, `[n]` or `[n, 1]`.
+/// −mean(ln softmax(logits)\[class\]), with the class of each row as a whole number, `[n]` or `[n, 1]`.
 /// Takes logits `[n, classes]`, which is exact; give the last layer no softmax.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SparseCategoricalCrossentropy;

@@ -16,7 +16,13 @@ pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
     fn set_lr(&mut self, lr: f64);
 
     /// Updates one parameter in place. `step` counts from 1; the moments start as zeros.
-    fn update<T: Float>(&self, step: u64, p: &mut Tensor<T>, g: &Tensor<T>, moments: &mut [Tensor<T>]);
+    fn update<T: Float>(
+        &self,
+        step: u64,
+        p: &mut Tensor<T>,
+        g: &Tensor<T>,
+        moments: &mut [Tensor<T>],
+    );
 }
 
 /// A training step: what a training loop needs of an optimiser.

@@ -42,7 +42,10 @@ impl PiecewiseConstant {
             boundaries.len() + 1,
             rates.len()
         );
-        assert!(boundaries.is_sorted(), "piecewise constant: boundaries {boundaries:?} do not ascend");
+        assert!(
+            boundaries.is_sorted(),
+            "piecewise constant: boundaries {boundaries:?} do not ascend"
+        );
         PiecewiseConstant { boundaries: boundaries.into(), rates: rates.into() }
     }
 }

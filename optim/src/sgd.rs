@@ -92,10 +92,18 @@ impl UpdateRule for SgdHyper {
     fn set_lr(&mut self, lr: f64) {
         self.lr = lr;
     }
-    fn update<T: Float>(&self, _: u64, p: &mut Tensor<T>, g: &Tensor<T>, moments: &mut [Tensor<T>]) {
+    fn update<T: Float>(
+        &self,
+        _: u64,
+        p: &mut Tensor<T>,
+        g: &Tensor<T>,
+        moments: &mut [Tensor<T>],
+    ) {
         let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(T::of);
         match moments {
-            [b] => Momentum { nesterov: self.nesterov }.update([p, b], &[g], &[lr, momentum, decay]),
+            [b] => {
+                Momentum { nesterov: self.nesterov }.update([p, b], &[g], &[lr, momentum, decay])
+            }
             _ => Plain.update([p], &[g], &[lr, decay]),
         }
     }

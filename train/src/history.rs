@@ -58,7 +58,8 @@ impl History {
 
     /// The table as CSV, with a header; numbers are exact.
     pub fn to_csv(&self) -> String {
-        let names = self.epochs.first().map_or(Vec::new(), |row| row.iter().map(|(n, _)| n).collect());
+        let names =
+            self.epochs.first().map_or(Vec::new(), |row| row.iter().map(|(n, _)| n).collect());
         let mut text = format!("epoch,{}\n", names.join(","));
         for (epoch, row) in self.epochs.iter().enumerate() {
             let cells: Vec<String> = row.iter().map(|(_, value)| value.to_string()).collect();

@@ -44,7 +44,6 @@ pub struct Accuracy {
     seen: usize,
 }
 
-
 impl Accuracy {
     /// For outputs that are probabilities or several classes.
     pub const fn new() -> Self {
@@ -82,7 +81,9 @@ impl<T: Float> Metric<T> for Accuracy {
                 let better = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
                 (0..row.len()).reduce(better).unwrap_or(0) as f64
             };
-            std::iter::zip(p.chunks_exact(width), t).filter(|(row, t)| largest(row) == t.to_f64()).count()
+            std::iter::zip(p.chunks_exact(width), t)
+                .filter(|(row, t)| largest(row) == t.to_f64())
+                .count()
         };
     }
     fn result(&self) -> f64 {

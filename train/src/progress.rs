@@ -21,7 +21,8 @@ impl Progress {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(batches as u64);
-        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos:>4}/{len} {elapsed:>4}  {msg}");
+        let style =
+            ProgressStyle::with_template("{prefix} {bar:24} {pos:>4}/{len} {elapsed:>4}  {msg}");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("━╸─"));
         }

@@ -85,8 +85,16 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     /// Before anything is trained: when there is no data, the targets do not fit, an option makes no
     /// sense, or a callback watches what is not there.
     pub fn fit(&mut self, train: &Dataset<T>, options: Fit<'_, T>) -> Result<History, TrainError> {
-        let Fit { epochs, batch_size, shuffle, drop_last, seed, validation, mut callbacks, progress } =
-            options;
+        let Fit {
+            epochs,
+            batch_size,
+            shuffle,
+            drop_last,
+            seed,
+            validation,
+            mut callbacks,
+            progress,
+        } = options;
         let (held_out, rest);
         let (train, validation) = match validation {
             Validation::None => (train, None),
@@ -108,13 +116,15 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         self.check_smallest(train.len(), batch_size, drop_last)?;
         let columns = self.columns(validation.is_some());
         let mut history = History::default();
-        let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+        let mut state =
+            State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
         for callback in &mut callbacks {
             callback.train_begin(&columns, &mut state)?;
         }
         let progress = Progress::new(epochs, progress);
         for epoch in 0..epochs {
-            let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+            let mut state =
+                State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
             callbacks.iter_mut().for_each(|callback| callback.epoch_begin(epoch, &mut state));
             let bar = progress.epoch(epoch, batches.len());
             let mut loss = Mean::default();
@@ -130,7 +140,8 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             }
             row.0.push(("lr".into(), self.optimizer.lr()));
             progress::finish(&bar, &row);
-            let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+            let mut state =
+                State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
             callbacks.iter_mut().for_each(|callback| callback.epoch_end(epoch, &row, &mut state));
             let stop = state.stop;
             history.epochs.push(row);
@@ -138,7 +149,8 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
                 break;
             }
         }
-        let mut state = State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
+        let mut state =
+            State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
         callbacks.iter_mut().for_each(|callback| callback.train_end(&mut state));
         Ok(history)
     }
@@ -249,7 +261,10 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
 }
 
 /// The last part of a data set for validation, and the rest.
-fn hold_out<T: Float>(data: &Dataset<T>, fraction: f64) -> Result<(Dataset<T>, Dataset<T>), TrainError> {
+fn hold_out<T: Float>(
+    data: &Dataset<T>,
+    fraction: f64,
+) -> Result<(Dataset<T>, Dataset<T>), TrainError> {
     let n = data.len();
     if !(fraction > 0.0 && fraction < 1.0) {
         let why = format!("a validation fraction of {fraction} is not between 0 and 1");
@@ -258,7 +273,8 @@ fn hold_out<T: Float>(data: &Dataset<T>, fraction: f64) -> Result<(Dataset<T>, D
     // As Keras: the first int(n · (1 − fraction)) samples train.
     let kept = (n as f64 * (1.0 - fraction)) as usize;
     if kept == 0 || kept == n {
-        let why = format!("a validation fraction of {fraction} of {n} samples leaves one side empty");
+        let why =
+            format!("a validation fraction of {fraction} of {n} samples leaves one side empty");
         return Err(TrainError::Option(why));
     }
     let rows: Vec<usize> = (0..n).collect();

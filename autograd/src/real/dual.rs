@@ -7,7 +7,9 @@ use super::{Real, operators};
 /// A value and its derivatives with respect to `N` inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Dual<R, const N: usize> {
+    /// The value.
     pub value: R,
+    /// Its derivative with respect to each input.
     pub tangents: [R; N],
 }
 

@@ -49,16 +49,21 @@ pub trait Real:
     /// A constant.
     fn lit(x: f64) -> Self;
 
+    /// e^x
     fn exp(self) -> Self;
     /// e^x − 1, exact near 0.
     fn exp_m1(self) -> Self;
+    /// Natural logarithm.
     fn ln(self) -> Self;
     /// ln(1 + x), exact near 0.
     fn ln_1p(self) -> Self;
-    /// Derivative at 0: infinite.
+    /// √x; derivative at 0: infinite.
     fn sqrt(self) -> Self;
+    /// Sine, in radians.
     fn sin(self) -> Self;
+    /// Cosine, in radians.
     fn cos(self) -> Self;
+    /// Hyperbolic tangent.
     fn tanh(self) -> Self;
     /// 1 / (1 + e^−x)
     fn sigmoid(self) -> Self;
@@ -66,7 +71,7 @@ pub trait Real:
     fn softplus(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
-    /// Derivative at 0: 0.
+    /// |x|; derivative at 0: 0.
     fn abs(self) -> Self;
     /// −1, 0 or 1 (NaN for NaN); derivative 0.
     fn sign(self) -> Self;

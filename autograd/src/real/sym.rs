@@ -11,7 +11,9 @@ use crate::tape::Var;
 /// A variable on a tape, or a constant that needs none yet.
 #[derive(Clone, Copy, Debug)]
 pub enum Sym<'t, T: Float> {
+    /// A constant.
     Number(f64),
+    /// A variable.
     Var(Var<'t, T>),
 }
 

@@ -14,6 +14,7 @@ use crate::pool::Storage;
 pub struct Rng(pub(crate) rand::rngs::ChaCha8Rng);
 
 impl Rng {
+    /// The generator of a seed.
     pub fn new(seed: u64) -> Self {
         Rng(rand::rngs::ChaCha8Rng::seed_from_u64(seed))
     }
@@ -87,7 +88,12 @@ impl<T: Element> Tensor<T> {
     /// A tensor of rank 0: a single number.
     #[inline]
     pub fn scalar(x: T) -> Self {
-        Tensor { storage: Storage::One([x]), shape: Dims::empty(), strides: Dims::empty(), offset: 0 }
+        Tensor {
+            storage: Storage::One([x]),
+            shape: Dims::empty(),
+            strides: Dims::empty(),
+            offset: 0,
+        }
     }
 
     /// Every element `x`. One number is stored, whatever the shape.
@@ -116,11 +122,13 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Float> Tensor<T> {
+    /// All 0, without a buffer of that size until somebody writes.
     #[track_caller]
     pub fn zeros(shape: &[usize]) -> Self {
         Tensor::full(shape, T::ZERO)
     }
 
+    /// All 1; see [`Tensor::zeros`].
     #[track_caller]
     pub fn ones(shape: &[usize]) -> Self {
         Tensor::full(shape, T::ONE)

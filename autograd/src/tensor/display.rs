@@ -41,7 +41,12 @@ fn shown(n: usize, whole: bool) -> impl Iterator<Item = Option<usize>> {
 }
 
 /// The texts of all printed elements, in order: they must be known before the first is aligned.
-fn collect<T: Element>(part: &Tensor<T>, whole: bool, digits: Option<usize>, cells: &mut Vec<String>) {
+fn collect<T: Element>(
+    part: &Tensor<T>,
+    whole: bool,
+    digits: Option<usize>,
+    cells: &mut Vec<String>,
+) {
     match part.shape().first() {
         None => cells.push(part.item().text(digits)),
         Some(&n) => {

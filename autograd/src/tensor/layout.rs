@@ -21,7 +21,11 @@ impl Dims {
 
     #[track_caller]
     pub(crate) fn new(dims: &[usize]) -> Self {
-        assert!(dims.len() <= MAX_RANK, "a tensor has at most {MAX_RANK} axes, not {}: {dims:?}", dims.len());
+        assert!(
+            dims.len() <= MAX_RANK,
+            "a tensor has at most {MAX_RANK} axes, not {}: {dims:?}",
+            dims.len()
+        );
         let mut all = Dims { at: [0; MAX_RANK], len: dims.len() as u8 };
         all.at[..dims.len()].copy_from_slice(dims);
         all

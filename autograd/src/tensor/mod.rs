@@ -157,7 +157,8 @@ impl<T: Element> Tensor<T> {
     /// When the index has not one number for each axis, or one is out of range.
     #[track_caller]
     pub fn at(&self, index: &[usize]) -> T {
-        let inside = index.len() == self.rank() && index.iter().zip(self.shape()).all(|(i, n)| i < n);
+        let inside =
+            index.len() == self.rank() && index.iter().zip(self.shape()).all(|(i, n)| i < n);
         assert!(inside, "at: index {index:?} is outside of shape {:?}", self.shape());
         self.raw()[index.iter().zip(self.strides()).map(|(i, s)| i * s).sum::<usize>()]
     }
@@ -168,7 +169,12 @@ impl<T: Element> Tensor<T> {
     /// When there is not exactly one element.
     #[track_caller]
     pub fn item(&self) -> T {
-        assert!(self.len() == 1, "item: the tensor has {} elements, shape {:?}", self.len(), self.shape());
+        assert!(
+            self.len() == 1,
+            "item: the tensor has {} elements, shape {:?}",
+            self.len(),
+            self.shape()
+        );
         self.raw()[0]
     }
 
