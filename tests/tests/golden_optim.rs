@@ -211,9 +211,11 @@ fn state_survives_a_copy_of_the_model() {
     };
     let mut model = vec![Param::new(Tensor::from([1.0]))];
     let mut sgd = Sgd::new(0.25).momentum(0.5);
-    sgd.step(&mut model, &gradient(&model));
+    let first = gradient(&model);
+    sgd.step(&mut model, &first);
     let mut copy = model.clone();
-    sgd.step(&mut copy, &gradient(&copy));
+    let second = gradient(&copy);
+    sgd.step(&mut copy, &second);
     assert_eq!(copy[0].value().item(), 1.0 - 0.25 - 0.25 * 1.5);
     assert_eq!(model[0].value().item(), 0.75);
 }
