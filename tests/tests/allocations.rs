@@ -4,6 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,8 +17,10 @@ const COUNTED: usize = 3;
 
 /// Calls in counted threads.
 static CALLS: AtomicUsize = AtomicUsize::new(0);
-/// Where the first of them was.
-static FIRST: Mutex<Option<Backtrace>> = Mutex::new(None);
+/// Where the first of them were.
+static PLACES: Mutex<Vec<Backtrace>> = Mutex::new(Vec::new());
+/// How many places are noted.
+const PLACED: usize = 100;
 
 thread_local! {
     /// Whether the calls of this thread are counted. The step runs in one thread; the test harness has others.
@@ -31,9 +34,9 @@ fn count() {
     if !counting {
         return;
     }
-    if CALLS.fetch_add(1, Ordering::Relaxed) == 0 {
+    if CALLS.fetch_add(1, Ordering::Relaxed) < PLACED {
         // Allocates, uncounted.
-        *FIRST.lock().expect("a lock") = Some(Backtrace::force_capture());
+        PLACES.lock().expect("a lock").push(Backtrace::force_capture());
     }
     COUNTING.with(|counting| counting.set(true));
 }
@@ -67,7 +70,7 @@ static COUNTER: Counter = Counter;
 /// Calls of the allocator in `f`, on this thread.
 fn calls(f: impl FnOnce()) -> usize {
     CALLS.store(0, Ordering::Relaxed);
-    *FIRST.lock().expect("a lock") = None;
+    PLACES.lock().expect("a lock").clear();
     COUNTING.with(|counting| counting.set(true));
     f();
     COUNTING.with(|counting| counting.set(false));
@@ -81,15 +84,24 @@ static ONE: Mutex<()> = Mutex::new(());
 fn assert_allocates_nothing<S: FnMut() -> f32>(make: impl FnOnce() -> S + Send) {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
-    let (count, first) = pool.install(|| {
+    let (count, places) = pool.install(|| {
         let mut step = make();
         assert!(calls(|| assert!(step().is_finite())) > 0, "the first step allocates: the counter works");
         (1..WARM).for_each(|_| assert!(step().is_finite()));
         let count = calls(|| (0..COUNTED).for_each(|_| assert!(step().is_finite())));
-        (count, FIRST.lock().expect("a lock").take())
+        (count, std::mem::take(&mut *PLACES.lock().expect("a lock")))
     });
-    let place = first.map_or_else(String::new, |first| first.to_string());
-    assert_eq!(count, 0, "calls of the allocator in {COUNTED} warm steps; the first:\n{place}");
+    let places: BTreeSet<String> = places.iter().map(|trace| place(&trace.to_string())).collect();
+    let places: Vec<String> = places.into_iter().collect();
+    assert_eq!(count, 0, "calls of the allocator in {COUNTED} warm steps; from:\n{}", places.join("\n"));
+}
+
+/// The lines of the library on a trace, the innermost first.
+fn place(trace: &str) -> String {
+    let lines = trace.lines().filter_map(|line| line.trim().strip_prefix("at "));
+    let own = lines.filter(|line| ["autograd/src", "nn/src", "optim/src"].iter().any(|room| line.contains(room)));
+    let file = |line: &str| line.rsplit('/').take(3).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/");
+    own.take(3).map(file).collect::<Vec<_>>().join(" < ")
 }
 
 /// 784-512-256-10, ReLU, cross-entropy, batch 128, Adam: the workload `mlp` of the benches.
