@@ -147,7 +147,11 @@ fn arrays(group: &Value) -> BTreeMap<String, Array> {
     tensors.map(|(name, value)| (name.clone(), array(value))).collect()
 }
 
-fn array(value: &Value) -> Array {
+/// The tensor that a value of a table is; a number is one of rank 0.
+pub fn array(value: &Value) -> Array {
+    if value.is_number() {
+        return Array { shape: vec![], data: vec![number(value)] };
+    }
     let list = |name: &str| value[name].as_array().unwrap_or_else(|| panic!("no list `{name}` in {value}"));
     let size = |value: &Value| value.as_u64().expect("a size") as usize;
     Array {
@@ -157,10 +161,39 @@ fn array(value: &Value) -> Array {
 }
 
 /// A number; infinities and NaN stand as texts, truth values as themselves.
-fn number(value: &Value) -> f64 {
+pub fn number(value: &Value) -> f64 {
     match value {
         Value::Bool(b) => f64::from(u8::from(*b)),
         Value::String(text) => text.parse().unwrap_or_else(|_| panic!("{text} is not a number")),
         other => other.as_f64().unwrap_or_else(|| panic!("{other} is not a number")),
     }
+}
+
+/// The elements of a list, or none.
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The numbers of a list.
+pub fn numbers(value: &Value) -> Vec<f64> {
+    list(value).iter().map(number).collect()
+}
+
+/// Where `found` and `expected` differ by more than `tolerance` times max(1, |expected|).
+pub fn differences(what: &str, found: &[f64], expected: &[f64], tolerance: f64) -> Vec<String> {
+    if found.len() != expected.len() {
+        return vec![format!("{what}: {} elements instead of {}", found.len(), expected.len())];
+    }
+    let off = |(at, (&found, &expected)): (usize, (&f64, &f64))| {
+        let same = found == expected
+            || (found.is_nan() && expected.is_nan())
+            || (found - expected).abs() <= tolerance * expected.abs().max(1.0);
+        (!same).then(|| format!("{what}[{at}]: {found:e} instead of {expected:e}"))
+    };
+    found.iter().zip(expected).enumerate().filter_map(off).collect()
+}
+
+/// The elements of a tensor, in row-major order.
+pub fn as_f64<T: Float>(x: &Tensor<T>) -> Vec<f64> {
+    x.to_vec().into_iter().map(T::to_f64).collect()
 }

@@ -3,3 +3,4 @@
 //! The tests stand in `tests/`; here is only what several of them share.
 
 pub mod golden;
+pub mod panics;

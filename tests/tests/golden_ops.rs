@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gradus_autograd::{Activation, Float, Tape, Tensor, Var};
-use gradus_tests::golden::{self, Array, Case};
+use gradus_tests::golden::{self, Array, Case, as_f64, differences};
 
 /// |found − expected| may be this, times max(1, |expected|).
 const F64: f64 = 1e-10;
@@ -34,7 +34,6 @@ const OTHER: &[(&str, &str)] = &[
     ("adaptive_pool2d", "no pooling yet"),
     ("avg_pool1d", "no pooling yet"),
     ("avg_pool2d", "no pooling yet"),
-    ("bce", "no loss on probabilities yet"),
     ("clamp", "no clamp yet"),
     ("cnn_training", "no convolution yet; tested with training later"),
     ("conv1d", "no convolution yet"),
@@ -49,36 +48,41 @@ const OTHER: &[(&str, &str)] = &[
     ("huber_loss", "no such loss yet"),
     ("hypergradient", "tested with the optimisers later"),
     ("instance_norm", "no instance norm yet"),
-    ("keras_callbacks", "tested with training later"),
     ("keras_conv_pool", "no convolution or pooling yet"),
-    ("keras_fit", "tested with training later"),
-    ("keras_initializers", "tested with the layers later"),
-    ("keras_losses", "tested with the losses of the layers later"),
     ("keras_lr_schedules", "tested with the optimisers later"),
-    ("keras_metrics", "tested with training later"),
     ("keras_norm", "no layer or group norm yet"),
-    ("keras_optimizers", "tested with the optimisers later"),
     ("keras_rnn", "no recurrent layers yet"),
     ("kl_div", "no such loss yet"),
     ("layer_norm", "no layer norm yet"),
     ("lbfgs", "tested with the optimisers later"),
-    ("least_squares_training", "tested with the optimisers later"),
     ("linalg", "no linear algebra yet"),
     ("logsumexp_edge", "no logsumexp yet; a composed one cannot have its corners"),
     ("loss_misc", "no such losses yet"),
     ("lr_schedules", "tested with the optimisers later"),
     ("max_pool1d", "no pooling yet"),
     ("max_pool2d", "no pooling yet"),
-    ("mlp_bn_training", "tested with training later"),
     ("multihead_attention", "tested with the layers later"),
     ("nll_loss", "no such loss yet"),
     ("norm_edge", "no norm yet; tested as a composition in numerics.rs, row 7"),
-    ("optimizers", "tested with the optimisers later"),
     ("rms_norm", "no such norm yet"),
     ("rnn_cells", "no recurrent layers yet"),
     ("rnn_layers", "no recurrent layers yet"),
     ("smooth_l1_loss", "no such loss yet"),
     ("sort_topk", "no sorting yet"),
+];
+
+/// Tables that another file runs.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("bce", "layers.rs"),
+    ("keras_callbacks", "callbacks.rs"),
+    ("keras_fit", "golden_training.rs"),
+    ("keras_initializers", "layers.rs"),
+    ("keras_losses", "layers.rs"),
+    ("keras_metrics", "training.rs"),
+    ("keras_optimizers", "golden_optim.rs"),
+    ("least_squares_training", "golden_training.rs"),
+    ("mlp_bn_training", "golden_training.rs"),
+    ("optimizers", "golden_optim.rs"),
 ];
 
 /// Corners at which NUMERICS chooses another derivative than PyTorch: table, case, row, input, the
@@ -557,23 +561,6 @@ fn strided<T: Float>(x: &Tensor<T>) -> Tensor<T> {
     x.t().contiguous().t()
 }
 
-fn differences(what: &str, found: &[f64], expected: &[f64], tolerance: f64) -> Vec<String> {
-    if found.len() != expected.len() {
-        return vec![format!("{what}: {} elements instead of {}", found.len(), expected.len())];
-    }
-    let off = |(at, (&found, &expected)): (usize, (&f64, &f64))| {
-        let same = found == expected
-            || (found.is_nan() && expected.is_nan())
-            || (found - expected).abs() <= tolerance * expected.abs().max(1.0);
-        (!same).then(|| format!("{what}[{at}]: {found:e} instead of {expected:e}"))
-    };
-    found.iter().zip(expected).enumerate().filter_map(off).collect()
-}
-
-fn as_f64<T: Float>(x: &Tensor<T>) -> Vec<f64> {
-    x.to_vec().into_iter().map(T::to_f64).collect()
-}
-
 /// The gradients that are right: the table's, or those that a row of NUMERICS chooses.
 fn expected_grads(table: &str, number: usize, case: &Case) -> BTreeMap<String, Array> {
     let mut grads = case.grads.clone();
@@ -715,8 +702,16 @@ fn operations_in_f32() {
 #[test]
 fn every_table_is_run_or_listed() {
     let second = ["higher_order", "gradient_penalty"];
-    let run: BTreeSet<String> =
-        tables::<f64>().iter().map(|(name, _)| *name).chain(second).map(str::to_owned).collect();
+    let here = tables::<f64>();
+    let names = here.iter().map(|(name, _)| *name).chain(second).chain(ELSEWHERE.iter().map(|(name, _)| *name));
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    let run: BTreeSet<String> = names.iter().cloned().collect();
+    assert_eq!(run.len(), names.len(), "a table is run twice");
+    for (name, file) in ELSEWHERE {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{file}: {why}"));
+        assert!(text.contains(&format!("\"{name}\"")), "{file} does not mention {name}");
+    }
     let other: BTreeSet<String> = OTHER.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(other.len(), OTHER.len(), "a table is listed twice");
     assert!(run.is_disjoint(&other), "run and listed: {:?}", run.intersection(&other));

@@ -8,7 +8,7 @@
 //! Stated errors are the greatest measured at any instruction level, rounded
 //! up: over every 7th bit pattern in f32, over 80 000 points a function in f64.
 //! Rounding is assumed to be to nearest, with subnormals on. All functions
-//! return NaN for NaN. Coefficients come from `tools/fit.py`.
+//! return NaN for NaN. Coefficients come from `fit.py`, beside this file.
 
 mod f32;
 mod f64;
@@ -93,3 +93,6 @@ macro_rules! math {
 }
 math!(f32: exp exp_m1 ln ln_1p tanh sigmoid softplus erf);
 math!(f64: exp exp_m1 ln ln_1p tanh sigmoid softplus erf);
+
+#[cfg(test)]
+mod tests;
