@@ -100,7 +100,7 @@ fn assert_allocates_nothing<S: FnMut() -> f32>(make: impl FnOnce() -> S + Send) 
 fn place(trace: &str) -> String {
     let lines = trace.lines().filter_map(|line| line.trim().strip_prefix("at "));
     let own = lines.filter(|line| ["autograd/src", "nn/src", "optim/src"].iter().any(|room| line.contains(room)));
-    let file = |line: &str| line.rsplit('/').take(3).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/");
+    let file = |line: &str| line.rsplit('/').take(5).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/");
     own.take(3).map(file).collect::<Vec<_>>().join(" < ")
 }
 
