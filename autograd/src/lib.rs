@@ -32,8 +32,8 @@ pub use ops::elementwise::Fuse;
 pub use ops::linear::Activation;
 pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};
 pub use real::{Dual, Literal, Num, Real, Sym};
-pub use rule::Rule;
 #[doc(hidden)]
 pub use rule::Kernels;
+pub use rule::Rule;
 pub use tape::{Gradients, NoGradient, Tape, Var};
 pub use tensor::{Arange, Dims, MAX_RANK, Nested, Rng, Tensor};

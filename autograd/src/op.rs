@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use smallvec::SmallVec;
 
 use crate::element::Float;
-pub use crate::tape::engine::Backward;
 use crate::tape::Var;
+pub use crate::tape::engine::Backward;
 use crate::tensor::Tensor;
 
 /// The results of an operation; nearly always one.
@@ -120,9 +120,14 @@ impl<'t, T: Float> Vjp<'_, 't, T> {
             let outputs = f(&inputs);
             (inputs, outputs)
         });
-        let wrt: SmallVec<[Var<T>; 6]> =
-            std::iter::zip(&inputs, self.needs).filter(|(_, needed)| **needed).map(|(x, _)| *x).collect();
+        let wrt: SmallVec<[Var<T>; 6]> = std::iter::zip(&inputs, self.needs)
+            .filter(|(_, needed)| **needed)
+            .map(|(x, _)| *x)
+            .collect();
         let mut found = crate::tape::engine::recorded(&outputs, self.cotangents, &wrt).into_iter();
-        self.needs.iter().map(|&needed| if needed { found.next().flatten() } else { None }).collect()
+        self.needs
+            .iter()
+            .map(|&needed| if needed { found.next().flatten() } else { None })
+            .collect()
     }
 }

@@ -65,6 +65,12 @@ impl<T: Float> Param<T> {
         Param { trained: false, ..Param::new(value) }
     }
 
+    /// With another initialiser, for the next [`Module::init`]; the value stays until then.
+    pub fn initialized_by(mut self, initializer: Arc<dyn Initializer<T>>) -> Self {
+        self.initializer = Some(initializer);
+        self
+    }
+
     /// With a penalty on its values.
     pub fn regularized(mut self, regularizer: Option<Arc<dyn Regularizer<T>>>) -> Self {
         self.regularizer = regularizer;

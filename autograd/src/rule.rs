@@ -32,7 +32,9 @@ use crate::real::{Dual, Literal, Num, Real};
 /// let [r] = Norm { eps: 0.0 }.fuse([x, y]);
 /// assert_eq!(r.value().to_vec(), [5.0, 13.0]);
 /// ```
-pub trait Rule<const I: usize, const O: usize>: Copy + PartialEq + Debug + Send + Sync + 'static {
+pub trait Rule<const I: usize, const O: usize>:
+    Copy + PartialEq + Debug + Send + Sync + 'static
+{
     /// The name in error messages and graphs.
     fn name(&self) -> &'static str;
 
@@ -164,7 +166,12 @@ fn padded<T: Float, const N: usize, const J: usize>(x: &[&[T]; J], start: usize)
 
 /// Writes a tile to each output that is wanted.
 #[inline(always)]
-fn write<T: Float, const N: usize>(outs: &mut [&mut [T]], start: usize, n: usize, tiles: &[[T; N]]) {
+fn write<T: Float, const N: usize>(
+    outs: &mut [&mut [T]],
+    start: usize,
+    n: usize,
+    tiles: &[[T; N]],
+) {
     for (out, tile) in zip(outs, tiles) {
         if !out.is_empty() {
             out[start..start + n].copy_from_slice(&tile[..n]);
@@ -323,12 +330,12 @@ impl<R, const I: usize, const O: usize> Backward<R, I, O> {
             let x: [Dual<Num<T, FMA>, I>; I] =
                 std::array::from_fn(|i| Dual::input(Num(x[i][k]), i));
             let y = self.0.eval(x);
-            for i in 0..I {
+            for (i, out) in out.iter_mut().enumerate() {
                 let mut sum = T::ZERO;
                 for o in 0..O {
                     sum += Num::<T, FMA>(g[o][k]).carry(y[o].tangents[i]).0;
                 }
-                out[i][k] = sum;
+                out[k] = sum;
             }
         }
         out

@@ -2,8 +2,12 @@
 use gradus_autograd::check::{dot_test, gradcheck};
 use gradus_autograd::*;
 
-fn t(shape: &[usize], seed: u64) -> Tensor<f64> { Tensor::rand(shape, -1.5, 1.5, &mut Rng::new(seed)) }
-fn p(shape: &[usize], seed: u64) -> Tensor<f64> { Tensor::rand(shape, 0.3, 2.0, &mut Rng::new(seed)) }
+fn t(shape: &[usize], seed: u64) -> Tensor<f64> {
+    Tensor::rand(shape, -1.5, 1.5, &mut Rng::new(seed))
+}
+fn p(shape: &[usize], seed: u64) -> Tensor<f64> {
+    Tensor::rand(shape, 0.3, 2.0, &mut Rng::new(seed))
+}
 
 macro_rules! ok { ($($name:ident: $f:expr, $x:expr;)*) => {$(#[test] fn $name() {
     let x = $x;

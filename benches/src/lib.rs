@@ -50,8 +50,8 @@ fn perceptron(sizes: &[usize]) -> Sequential {
 /// MLP 2-16-16-1 tanh, batch 4, MSE, SGD 0.1.
 pub fn tiny() -> Workload {
     let layer = |inputs, units| Dense::new(units).inputs(inputs);
-    let mut model =
-        [layer(2, 16).activation(Tanh), layer(16, 16).activation(Tanh), layer(16, 1)].map(|l| l.init(1));
+    let mut model = [layer(2, 16).activation(Tanh), layer(16, 16).activation(Tanh), layer(16, 1)]
+        .map(|l| l.init(1));
     let (x, y) = (randn(&[4, 2], 1), randn(&[4, 1], 2));
     let mut sgd = Sgd::new(0.1);
     Box::new(move || {
@@ -148,7 +148,9 @@ pub fn elementwise() -> Workload {
     Box::new(move || {
         let tape = Tape::new();
         let v = inputs.each_ref().map(|x| tape.var(x.clone()));
-        let f = fused!(|x, w1, b1, w2, b2| (x * w1 + b1).tanh() * (x * w2 + b2).sigmoid() + (-(x * x)).exp());
+        let f =
+            fused!(|x, w1, b1, w2, b2| (x * w1 + b1).tanh() * (x * w2 + b2).sigmoid()
+                + (-(x * x)).exp());
         let loss = f(v[0], v[1], v[2], v[3], v[4]).mean();
         let grads = loss.backward();
         loss.item() + grads[v[4]].at(&[0])
@@ -164,4 +166,3 @@ pub fn infer1() -> Workload {
         model.forward(tape.constant(x.clone())).value().at(&[0, 0])
     })
 }
-

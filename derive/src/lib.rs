@@ -7,6 +7,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Error, Field, Member};
 
 /// Implements `Module`: each field that is not marked `#[module(skip)]` is visited under its name.
@@ -33,13 +34,16 @@ fn expand(input: &DeriveInput) -> Result<TokenStream, Error> {
         quote!(#ty: #core::Module<#element>)
     });
     let visit = |method: TokenStream| {
-        let calls = visited.iter().enumerate().map(|(at, (_, member))| {
+        let calls = visited.iter().map(|(_, member)| {
             let place = match member {
                 Member::Named(name) => {
-                    let name = name.to_string();
+                    let name = name.unraw().to_string();
                     quote!(__path.field(#name))
                 }
-                Member::Unnamed(_) => quote!(__path.item(#at)),
+                Member::Unnamed(at) => {
+                    let at = at.index as usize;
+                    quote!(__path.item(#at))
+                }
             };
             quote!(self.#member.#method(#place, __f);)
         });

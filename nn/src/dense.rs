@@ -91,11 +91,18 @@ impl<T: Float> Dense<T> {
         self.with(|s| s.bias_regularizer = Some(Arc::new(regularizer)))
     }
 
+    /// Changes the settings; parameters that are there already keep their values.
     fn with(mut self, change: impl FnOnce(&mut Settings<T>)) -> Self {
         change(&mut self.settings);
-        if let Some(kernel) = &self.kernel {
-            self.make(kernel.value().shape()[0]);
-        }
+        let s = &self.settings;
+        self.kernel = self.kernel.map(|kernel| {
+            kernel
+                .initialized_by(s.kernel_initializer.clone())
+                .regularized(s.kernel_regularizer.clone())
+        });
+        self.bias = self.bias.filter(|_| s.use_bias).map(|bias| {
+            bias.initialized_by(s.bias_initializer.clone()).regularized(s.bias_regularizer.clone())
+        });
         self
     }
 

@@ -73,11 +73,16 @@ impl<T: Float> Layer<T> for Sequential<T> {
         // The shape behind a layer is found by letting it run on zeros: no layer has to state it.
         let mut shape: Vec<usize> = std::iter::once(1).chain(input.iter().copied()).collect();
         for (name, layer) in &mut self.layers {
+            let nested = layer.kind() == "sequential";
+            let named =
+                |inner: String| if nested { format!("{name}.{inner}") } else { name.clone() };
             layer.build(&shape[1..]).map_err(|error| match error {
-                BuildError::Input { input, why, .. } => {
-                    BuildError::Input { layer: name.clone(), input, why }
+                BuildError::Input { layer, input, why } => {
+                    BuildError::Input { layer: named(layer), input, why }
                 }
-                BuildError::Setting { why, .. } => BuildError::Setting { layer: name.clone(), why },
+                BuildError::Setting { layer, why } => {
+                    BuildError::Setting { layer: named(layer), why }
+                }
             })?;
             let tape = Tape::inference();
             let y = layer.forward(tape.constant(Tensor::zeros(&shape)));

@@ -55,7 +55,7 @@ pub trait Step<T: Float>: Send {
 pub struct Optimizer<R: UpdateRule, T: Float = f32> {
     pub(crate) rule: R,
     groups: Vec<Group<R>>,
-    slots: Vec<Slot<T>>,
+    slots: Vec<Slot<R, T>>,
 }
 
 struct Group<R> {
@@ -71,11 +71,11 @@ impl<R> Debug for Group<R> {
 
 /// What is kept for one parameter.
 #[derive(Debug)]
-struct Slot<T: Float> {
+struct Slot<R, T: Float> {
     id: ParamId,
     path: String,
-    /// The rule of its group at the main group's learning rate of `lr`; worked out once.
-    group: Option<usize>,
+    /// The rule of its group, and its learning rate as a part of the main one.
+    group: Option<(R, f64)>,
     step: u64,
     moments: Vec<Tensor<T>>,
 }
@@ -86,7 +86,8 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         Optimizer { rule, groups: Vec::new(), slots: Vec::new() }
     }
 
-    /// Other hyperparameters for the parameters whose path `holds`; the last group that holds wins.
+    /// Other hyperparameters for the parameters whose path `holds`; the last group that holds wins. A
+    /// learning rate of its own keeps its ratio to the main one when that changes.
     pub fn group(
         mut self,
         holds: impl Fn(&str) -> bool + Send + Sync + 'static,
@@ -115,13 +116,19 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             }
             self.slots.remove(at);
         }
-        let group = self.groups.iter().rposition(|group| (group.holds)(&path));
+        let group = self.groups.iter().rev().find(|group| (group.holds)(&path)).map(|group| {
+            let mut rule = self.rule.clone();
+            (group.change)(&mut rule);
+            let (own, main) = (rule.lr(), self.rule.lr());
+            (rule, if main == 0.0 { 1.0 } else { own / main })
+        });
         let zeros = || {
             let mut moment = Tensor::zeros(p.shape());
             moment.make_mut();
             moment
         };
-        let moments = (0..self.rule.moments()).map(|_| zeros()).collect();
+        let rule = group.as_ref().map_or(&self.rule, |(rule, _)| rule);
+        let moments = (0..rule.moments()).map(|_| zeros()).collect();
         let at = guess.min(self.slots.len());
         self.slots.insert(at, Slot { id, path, group, step: 0, moments });
         at
@@ -142,14 +149,14 @@ impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
             let slot = &mut self.slots[at];
             slot.step += 1;
             let p = param.value_mut();
-            match slot.group {
-                None => self.rule.update(slot.step, p, gradient, &mut slot.moments),
-                Some(group) => {
-                    let mut rule = self.rule.clone();
-                    (self.groups[group].change)(&mut rule);
-                    rule.update(slot.step, p, gradient, &mut slot.moments);
+            let rule = match &mut slot.group {
+                None => &self.rule,
+                Some((rule, ratio)) => {
+                    rule.set_lr(self.rule.lr() * *ratio);
+                    rule
                 }
-            }
+            };
+            rule.update(slot.step, p, gradient, &mut slot.moments);
         });
     }
     fn lr(&self) -> f64 {

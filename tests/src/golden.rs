@@ -119,7 +119,8 @@ pub fn names() -> Vec<String> {
 pub fn read(name: &str) -> Table {
     let path = folder().join(format!("{name}.json"));
     let text = fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-    let root: Value = serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    let root: Value =
+        serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
     let cases = root["cases"].as_array().map(|all| all.iter().map(case).collect());
     Table {
         name: name.to_owned(),
@@ -152,7 +153,9 @@ pub fn array(value: &Value) -> Array {
     if value.is_number() {
         return Array { shape: vec![], data: vec![number(value)] };
     }
-    let list = |name: &str| value[name].as_array().unwrap_or_else(|| panic!("no list `{name}` in {value}"));
+    let list = |name: &str| {
+        value[name].as_array().unwrap_or_else(|| panic!("no list `{name}` in {value}"))
+    };
     let size = |value: &Value| value.as_u64().expect("a size") as usize;
     Array {
         shape: list("shape").iter().map(size).collect(),

@@ -22,7 +22,9 @@ fn listen() {
             let payload = info.payload();
             let text = payload.downcast_ref::<String>().cloned();
             let text = text.or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()));
-            let (file, line) = info.location().map_or_else(Default::default, |at| (at.file().to_owned(), at.line()));
+            let (file, line) = info
+                .location()
+                .map_or_else(Default::default, |at| (at.file().to_owned(), at.line()));
             LAST.with(|last| *last.borrow_mut() = Some((file, line, text.unwrap_or_default())));
         }));
     });

@@ -1,5 +1,8 @@
 //! A warm training step asks the system for no memory.
-#![allow(unsafe_code, reason = "a global allocator is an unsafe trait; it only counts and passes on")]
+#![allow(
+    unsafe_code,
+    reason = "a global allocator is an unsafe trait; it only counts and passes on"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
@@ -86,21 +89,33 @@ fn assert_allocates_nothing<S: FnMut() -> f32>(make: impl FnOnce() -> S + Send) 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
     let (count, places) = pool.install(|| {
         let mut step = make();
-        assert!(calls(|| assert!(step().is_finite())) > 0, "the first step allocates: the counter works");
+        assert!(
+            calls(|| assert!(step().is_finite())) > 0,
+            "the first step allocates: the counter works"
+        );
         (1..WARM).for_each(|_| assert!(step().is_finite()));
         let count = calls(|| (0..COUNTED).for_each(|_| assert!(step().is_finite())));
         (count, std::mem::take(&mut *PLACES.lock().expect("a lock")))
     });
     let places: BTreeSet<String> = places.iter().map(|trace| place(&trace.to_string())).collect();
     let places: Vec<String> = places.into_iter().collect();
-    assert_eq!(count, 0, "calls of the allocator in {COUNTED} warm steps; from:\n{}", places.join("\n"));
+    assert_eq!(
+        count,
+        0,
+        "calls of the allocator in {COUNTED} warm steps; from:\n{}",
+        places.join("\n")
+    );
 }
 
 /// The lines of the library on a trace, the innermost first.
 fn place(trace: &str) -> String {
     let lines = trace.lines().filter_map(|line| line.trim().strip_prefix("at "));
-    let own = lines.filter(|line| ["autograd/src", "nn/src", "optim/src"].iter().any(|room| line.contains(room)));
-    let file = |line: &str| line.rsplit('/').take(5).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/");
+    let own = lines.filter(|line| {
+        ["autograd/src", "nn/src", "optim/src"].iter().any(|room| line.contains(room))
+    });
+    let file = |line: &str| {
+        line.rsplit('/').take(5).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/")
+    };
     own.take(3).map(file).collect::<Vec<_>>().join(" < ")
 }
 
@@ -108,7 +123,9 @@ fn place(trace: &str) -> String {
 #[test]
 fn a_step_of_a_classifier() {
     assert_allocates_nothing(|| {
-        let model = Sequential::new().add(Dense::new(512).activation(Relu)).add(Dense::new(256).activation(Relu));
+        let model = Sequential::new()
+            .add(Dense::new(512).activation(Relu))
+            .add(Dense::new(256).activation(Relu));
         let mut model = model.add(Dense::new(10)).build(&[784], 1).expect("a model");
         let mut rng = Rng::new(1);
         let x = Tensor::randn(&[128, 784], &mut rng);
@@ -127,8 +144,10 @@ fn a_step_of_a_classifier() {
 #[test]
 fn a_step_of_the_reference_model() {
     assert_allocates_nothing(|| {
-        let dense = |units| Dense::new(units).kernel_regularizer(L2(0.01)).bias_regularizer(L1(0.01));
-        let model = Sequential::new().add(dense(50)).add(BatchNorm::new()).add(Relu).add(Dropout::new(0.5));
+        let dense =
+            |units| Dense::new(units).kernel_regularizer(L2(0.01)).bias_regularizer(L1(0.01));
+        let model =
+            Sequential::new().add(dense(50)).add(BatchNorm::new()).add(Relu).add(Dropout::new(0.5));
         let mut model = model.add(dense(1)).build(&[30], 1).expect("a model");
         let mut rng = Rng::new(1);
         let x = Tensor::randn(&[128, 30], &mut rng);
@@ -138,7 +157,8 @@ fn a_step_of_the_reference_model() {
             step += 1;
             let tape = Tape::training(step);
             let logits = model.forward(tape.constant(x.clone()));
-            let loss = logits.bce_with_logits(tape.constant(y.clone())) + penalty(&model, &tape).expect("penalties");
+            let loss = logits.bce_with_logits(tape.constant(y.clone()))
+                + penalty(&model, &tape).expect("penalties");
             adam.step(&mut model, &loss.backward());
             loss.item()
         }

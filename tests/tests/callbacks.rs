@@ -42,7 +42,12 @@ impl Metric<f64> for Scripted {
     }
     fn fresh(&self) -> Box<dyn Metric<f64>> {
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
-        Box::new(Scripted { start, values: self.values.clone(), starts: self.starts.clone(), ..*self })
+        Box::new(Scripted {
+            start,
+            values: self.values.clone(),
+            starts: self.starts.clone(),
+            ..*self
+        })
     }
 }
 
@@ -87,7 +92,8 @@ fn run(metric: Scripted, epochs: usize, callback: impl Callback<f64>) -> Run {
     let options = Fit::new().epochs(epochs).progress(false).callback(&mut notes).callback(callback);
     let history = model.fit(&data(), options).expect("training");
     let last = weights(&model.model);
-    let same: Vec<usize> = (0..notes.weights.len()).filter(|&epoch| notes.weights[epoch] == last).collect();
+    let same: Vec<usize> =
+        (0..notes.weights.len()).filter(|&epoch| notes.weights[epoch] == last).collect();
     assert_eq!(same.len(), 1, "the weights are those of one epoch: {same:?}");
     Run { epochs: history.epochs().len(), weights_of: same[0] }
 }
@@ -99,7 +105,12 @@ fn early_stopping_as_keras() {
     let mut wrong = Vec::new();
     for (number, case) in table.cases.iter().enumerate() {
         let listed = NOT_YET.iter().any(|(cases, _)| cases.contains(&number));
-        assert_eq!(case.text("callback") != "EarlyStopping", listed, "{}: run it or list it", case.name);
+        assert_eq!(
+            case.text("callback") != "EarlyStopping",
+            listed,
+            "{}: run it or list it",
+            case.name
+        );
         if listed {
             continue;
         }
@@ -118,8 +129,16 @@ fn early_stopping_as_keras() {
         let stopped = expected["stopped_after_epoch"].as_u64().map(|epoch| epoch as usize);
         let pairs = [
             ("epochs", found.epochs, stopped.map_or(values.len(), |epoch| epoch + 1)),
-            ("stopped_epoch", stopping.stopped_epoch().unwrap_or(usize::MAX), stopped.unwrap_or(usize::MAX)),
-            ("weights_of_epoch", found.weights_of, golden::number(&expected["weights_of_epoch"]) as usize),
+            (
+                "stopped_epoch",
+                stopping.stopped_epoch().unwrap_or(usize::MAX),
+                stopped.unwrap_or(usize::MAX),
+            ),
+            (
+                "weights_of_epoch",
+                found.weights_of,
+                golden::number(&expected["weights_of_epoch"]) as usize,
+            ),
             ("best_epoch", stopping.best_epoch(), golden::number(&expected["best_epoch"]) as usize),
         ];
         for (what, found, expected) in pairs {
@@ -164,7 +183,10 @@ fn min_delta_follows_the_direction() {
         assert_eq!(stops(Direction::Max, &falling, stopping()), (4, 0));
     }
     // Better by exactly min_delta is not enough.
-    assert_eq!(stops(Direction::Max, &[0.0, 0.5, 1.0, 1.5], watch().patience(2).min_delta(1.0)), (3, 0));
+    assert_eq!(
+        stops(Direction::Max, &[0.0, 0.5, 1.0, 1.5], watch().patience(2).min_delta(1.0)),
+        (3, 0)
+    );
 }
 
 #[test]
@@ -176,9 +198,17 @@ fn equal_is_no_improvement() {
 #[test]
 fn nan_is_no_improvement() {
     for direction in [Direction::Min, Direction::Max] {
-        assert_eq!(stops(direction, &[0.5, NAN, NAN, 0.5], watch().patience(2)), (3, 0), "{direction:?}");
+        assert_eq!(
+            stops(direction, &[0.5, NAN, NAN, 0.5], watch().patience(2)),
+            (3, 0),
+            "{direction:?}"
+        );
         // A NaN at the start is not the best that there can be.
-        assert_eq!(stops(direction, &[NAN, 0.5, NAN, NAN, 0.5], watch().patience(2)), (4, 1), "{direction:?}");
+        assert_eq!(
+            stops(direction, &[NAN, 0.5, NAN, NAN, 0.5], watch().patience(2)),
+            (4, 1),
+            "{direction:?}"
+        );
         assert_eq!(stops(direction, &[NAN; 4], watch().patience(2)), (2, 0), "{direction:?}");
     }
 }
@@ -201,7 +231,10 @@ fn patience_0_stops_at_the_first_epoch_that_is_no_better() {
 fn a_baseline_has_to_be_beaten() {
     let values = [0.1, 0.2, 0.3, 0.9, 0.9];
     assert_eq!(stops(Direction::Max, &values, watch().patience(2)), (5, 3));
-    assert_eq!(stops(Direction::Max, &[0.1, 0.2, 0.2, 0.9], watch().patience(2).baseline(0.5)), (3, 1));
+    assert_eq!(
+        stops(Direction::Max, &[0.1, 0.2, 0.2, 0.9], watch().patience(2).baseline(0.5)),
+        (3, 1)
+    );
 }
 
 #[test]
@@ -215,7 +248,10 @@ fn early_epochs_may_be_left_out() {
 fn the_direction_may_be_overridden() {
     let values = [0.5, 0.4, 0.3, 0.2];
     assert_eq!(stops(Direction::Max, &values, watch().patience(1)), (2, 0));
-    assert_eq!(stops(Direction::Max, &values, watch().patience(1).direction(Direction::Min)), (4, 3));
+    assert_eq!(
+        stops(Direction::Max, &values, watch().patience(1).direction(Direction::Min)),
+        (4, 3)
+    );
 }
 
 #[test]
@@ -224,8 +260,13 @@ fn the_best_weights_come_back_also_when_training_was_not_cut_short() {
     for (patience, epochs) in [(1, 3), (2, 4), (100, 4)] {
         for (restore, weights_of) in [(true, 1), (false, epochs - 1)] {
             let stopping = watch().patience(patience).restore_best_weights(restore);
-            let found = run(Scripted::new("watched", Direction::Max, &values), values.len(), stopping);
-            assert_eq!((found.epochs, found.weights_of), (epochs, weights_of), "patience {patience}, {restore}");
+            let found =
+                run(Scripted::new("watched", Direction::Max, &values), values.len(), stopping);
+            assert_eq!(
+                (found.epochs, found.weights_of),
+                (epochs, weights_of),
+                "patience {patience}, {restore}"
+            );
         }
     }
 }
@@ -254,8 +295,13 @@ fn an_unknown_monitor_is_an_error_before_training() {
     let (data, stopping) = (data(), || EarlyStopping::monitor("val_acc"));
     let error = model.fit(&data, Fit::new().callback(stopping())).expect_err("no such column");
     assert!(matches!(error, TrainError::Monitor { .. }));
-    assert_eq!(error.to_string(), "EarlyStopping: there is no `val_acc` to watch; there are loss, accuracy");
-    let error = model.fit(&data, Fit::new().validation(&data).callback(stopping())).expect_err("no such column");
+    assert_eq!(
+        error.to_string(),
+        "EarlyStopping: there is no `val_acc` to watch; there are loss, accuracy"
+    );
+    let error = model
+        .fit(&data, Fit::new().validation(&data).callback(stopping()))
+        .expect_err("no such column");
     let expected = "EarlyStopping: there is no `val_acc` to watch; there are loss, accuracy, val_loss, val_accuracy";
     assert_eq!(error.to_string(), expected);
     assert_eq!(weights(&model.model), before);
@@ -315,8 +361,15 @@ struct Own {
 }
 
 impl Callback<f64> for Own {
-    fn train_begin(&mut self, columns: &[(String, Direction)], _: &mut State<'_, f64>) -> Result<(), TrainError> {
-        self.calls.push(format!("train_begin {}", columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>().join(" ")));
+    fn train_begin(
+        &mut self,
+        columns: &[(String, Direction)],
+        _: &mut State<'_, f64>,
+    ) -> Result<(), TrainError> {
+        self.calls.push(format!(
+            "train_begin {}",
+            columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>().join(" ")
+        ));
         Ok(())
     }
     fn epoch_begin(&mut self, epoch: usize, _: &mut State<'_, f64>) {
@@ -337,10 +390,18 @@ impl Callback<f64> for Own {
 fn a_callback_of_ones_own_stops_training() {
     let mut own = Own::default();
     let mut model = line().compile(Sgd::new(1e-3), MeanSquaredError, &[]);
-    let history = model.fit(&data(), Fit::new().epochs(10).progress(false).callback(&mut own)).expect("training");
+    let history = model
+        .fit(&data(), Fit::new().epochs(10).progress(false).callback(&mut own))
+        .expect("training");
     assert_eq!(history.epochs().len(), 2);
-    let expected =
-        ["train_begin loss", "epoch_begin 0", "epoch_end 0 true", "epoch_begin 1", "epoch_end 1 true", "train_end"];
+    let expected = [
+        "train_begin loss",
+        "epoch_begin 0",
+        "epoch_end 0 true",
+        "epoch_begin 1",
+        "epoch_end 1 true",
+        "train_end",
+    ];
     assert_eq!(own.calls, expected);
 }
 
@@ -365,7 +426,8 @@ fn a_callback_may_change_the_model() {
     }
     let mut model = line().compile(Sgd::new(1e-3), MeanSquaredError, &[]);
     let reset = Reset(Weights::of(&model.model));
-    let history = model.fit(&data(), Fit::new().epochs(3).progress(false).callback(reset)).expect("training");
+    let history =
+        model.fit(&data(), Fit::new().epochs(3).progress(false).callback(reset)).expect("training");
     let loss = history.column("loss");
     assert_eq!([loss[0]; 3], loss[..]);
 }

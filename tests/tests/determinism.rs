@@ -19,7 +19,8 @@ fn results<T: Float>(
 ) -> Vec<Vec<u64>> {
     let tape = Tape::<T>::training(11);
     let mut rng = Rng::new(17);
-    let x: Vec<Var<T>> = shapes.iter().map(|shape| tape.var(Tensor::rand(shape, -1.0, 2.0, &mut rng))).collect();
+    let x: Vec<Var<T>> =
+        shapes.iter().map(|shape| tape.var(Tensor::rand(shape, -1.0, 2.0, &mut rng))).collect();
     let y = f(&x);
     let g: Tensor<T> = Tensor::rand(&y.shape(), -1.0, 1.0, &mut rng);
     let (fast, recorded) = (y.backward_with(g.clone()), y.vjp(&x, tape.constant(g)));
@@ -44,7 +45,10 @@ fn same_bits<T: Float>(
         match &first {
             None => {
                 let finite = |bits: &u64| f64::from_bits(*bits).is_finite();
-                assert!(found.iter().flatten().all(finite), "{what}: not finite, so that nothing is compared");
+                assert!(
+                    found.iter().flatten().all(finite),
+                    "{what}: not finite, so that nothing is compared"
+                );
                 first = Some(found);
             }
             Some(first) => assert!(*first == found, "{what}: other bits with {threads} threads"),

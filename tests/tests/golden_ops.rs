@@ -89,9 +89,22 @@ const ELSEWHERE: &[(&str, &str)] = &[
 /// gradient that is right here.
 const OTHERWISE: &[(&str, usize, u32, &str, &[f64])] = &[
     // max over an axis: PyTorch gives all to the first; row 4 splits evenly.
-    ("reductions", 12, 4, "x", &[
-        -0.6171875 / 4.0, -0.6171875 / 4.0, -0.6171875 / 4.0, -0.6171875 / 4.0, 0.0, 0.0, -0.3671875, 0.0,
-    ]),
+    (
+        "reductions",
+        12,
+        4,
+        "x",
+        &[
+            -0.6171875 / 4.0,
+            -0.6171875 / 4.0,
+            -0.6171875 / 4.0,
+            -0.6171875 / 4.0,
+            0.0,
+            0.0,
+            -0.3671875,
+            0.0,
+        ],
+    ),
 ];
 
 /// What a case looks like on a tape.
@@ -287,7 +300,10 @@ fn reductions<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         "max" if all => max(x),
         "max" => {
             let values = kept(on, max(x), &axes);
-            return Some(Found { vars: vec![("values", values)], facts: vec![("indices", best(x.value()))] });
+            return Some(Found {
+                vars: vec![("values", values)],
+                facts: vec![("indices", best(x.value()))],
+            });
         }
         "min" => {
             let values = kept(on, -max(-x), &axes);
@@ -324,7 +340,11 @@ fn linear<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
 
 fn softmax<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     let x = on.var("x");
-    Found::y(if on.case.flag("log", false) { x.log_softmax(on.axis()) } else { x.softmax(on.axis()) })
+    Found::y(if on.case.flag("log", false) {
+        x.log_softmax(on.axis())
+    } else {
+        x.softmax(on.axis())
+    })
 }
 
 fn attention<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
@@ -378,7 +398,9 @@ fn cross_entropy<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     Found::y(match on.text("reduction") {
         "none" => losses,
         "sum" => x.cross_entropy(&classes) * x.shape()[0] as f64,
-        _ if smoothing > 0.0 => x.cross_entropy(&classes) * (1.0 - smoothing) - logs.mean() * smoothing,
+        _ if smoothing > 0.0 => {
+            x.cross_entropy(&classes) * (1.0 - smoothing) - logs.mean() * smoothing
+        }
         _ => x.cross_entropy(&classes),
     })
 }
@@ -428,9 +450,11 @@ fn batch_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     let beta = if on.has("b") { on.var("b") } else { on.zeros(channels) };
     let [old_mean, old_var] = ["running_mean", "running_var"].map(|name| &inputs[name]);
     if !on.case.flag("training", true) {
-        let y = x.normalise([on.var("running_mean"), on.var("running_var"), gamma, beta], 1, epsilon);
+        let y =
+            x.normalise([on.var("running_mean"), on.var("running_var"), gamma, beta], 1, epsilon);
         let same = |old: &Array| old.data.clone();
-        let facts = vec![("running_mean_after", same(old_mean)), ("running_var_after", same(old_var))];
+        let facts =
+            vec![("running_mean_after", same(old_mean)), ("running_var_after", same(old_var))];
         return Some(Found { vars: vec![("y", y)], facts });
     }
     let [y, mean, var] = x.batch_norm(gamma, beta, 1, epsilon);
@@ -488,10 +512,13 @@ fn indexing<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     Found::y(match on.text("f") {
         "gather" => x().gather(on.axis(), &on.whole("index")),
         "index_select" => rows(x(), &on.whole("index")),
-        "masked_fill" => on.tape.where_(&on.mask("mask"), on.tape.number(on.number("value", 0.0)), x()),
+        "masked_fill" => {
+            on.tape.where_(&on.mask("mask"), on.tape.number(on.number("value", 0.0)), x())
+        }
         "masked_select" => {
             let mask = on.mask("mask").to_vec();
-            let places: Vec<i64> = (0..).zip(mask).filter(|(_, taken)| *taken).map(|(at, _)| at).collect();
+            let places: Vec<i64> =
+                (0..).zip(mask).filter(|(_, taken)| *taken).map(|(at, _)| at).collect();
             x().reshape(&[x().value().len()]).gather(0, &Tensor::from(places))
         }
         _ => return None,
@@ -499,11 +526,14 @@ fn indexing<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
 }
 
 fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
-    let sizes = |name| on.case.list(name).map(|all| all.into_iter().map(|n| n as usize).collect::<Vec<_>>());
+    let sizes = |name| {
+        on.case.list(name).map(|all| all.into_iter().map(|n| n as usize).collect::<Vec<_>>())
+    };
     let x = || on.var("x");
     // One index for each place of an axis.
     let along = |x: Var<'t, T>, axis: usize, index: Vec<usize>| {
-        let parts: Vec<Var<'t, T>> = index.into_iter().map(|i| x.slice(axis as isize, i..i + 1)).collect();
+        let parts: Vec<Var<'t, T>> =
+            index.into_iter().map(|i| x.slice(axis as isize, i..i + 1)).collect();
         on.tape.concat(&parts, axis as isize)
     };
     Found::y(match on.text("f") {
@@ -512,7 +542,8 @@ fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         "expand" => x().broadcast_to(&sizes("to")?),
         "slice" => {
             let ranges = on.case.param("s")?.as_array()?.clone();
-            let at = |range: &serde_json::Value, i: usize| range[i].as_u64().expect("a place") as usize;
+            let at =
+                |range: &serde_json::Value, i: usize| range[i].as_u64().expect("a place") as usize;
             (0..).zip(&ranges).fold(x(), |x, (axis, range)| {
                 along(x, axis, (at(range, 0)..at(range, 1)).step_by(at(range, 2)).collect())
             })
@@ -524,14 +555,21 @@ fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         "roll" => {
             let (axis, by) = (sizes("dim")?[0], sizes("shift")?[0]);
             let n = x().shape()[axis];
-            on.tape.concat(&[x().slice(axis as isize, n - by..n), x().slice(axis as isize, 0..n - by)], axis as isize)
+            on.tape.concat(
+                &[x().slice(axis as isize, n - by..n), x().slice(axis as isize, 0..n - by)],
+                axis as isize,
+            )
         }
         "pad" if on.text("mode").is_empty() => {
             let pad = sizes("pad")?;
-            let side = |n| on.tape.constant(Tensor::full(&[x().shape()[0], n], T::of(on.number("value", 0.0))));
+            let side = |n| {
+                on.tape.constant(Tensor::full(&[x().shape()[0], n], T::of(on.number("value", 0.0))))
+            };
             on.tape.concat(&[side(pad[0]), x(), side(pad[1])], 1)
         }
-        "repeat" => (0..).zip(sizes("reps")?).fold(x(), |x, (axis, n)| on.tape.concat(&vec![x; n], axis)),
+        "repeat" => {
+            (0..).zip(sizes("reps")?).fold(x(), |x, (axis, n)| on.tape.concat(&vec![x; n], axis))
+        }
         "tril" => {
             let n = x().shape()[0];
             let below = Tensor::<bool>::from_fn(&[n, n], |at| at[1] <= at[0]);
@@ -539,7 +577,8 @@ fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         }
         "diag" => {
             let n = x().shape()[0];
-            x().reshape(&[n * n]).gather(0, &Tensor::from((0..n).map(|i| (i * (n + 1)) as i64).collect::<Vec<_>>()))
+            x().reshape(&[n * n])
+                .gather(0, &Tensor::from((0..n).map(|i| (i * (n + 1)) as i64).collect::<Vec<_>>()))
         }
         "cat" => on.tape.concat(&[on.var("a"), on.var("b"), on.var("a")], on.axis()),
         "stack" => {
@@ -549,7 +588,8 @@ fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         "split" => {
             let (axis, sizes) = (on.axis(), sizes("sizes")?);
             let (first, whole) = (sizes[0], sizes.iter().sum());
-            let vars = vec![("y0", x().slice(axis, 0..first)), ("y1", x().slice(axis, first..whole))];
+            let vars =
+                vec![("y0", x().slice(axis, 0..first)), ("y1", x().slice(axis, first..whole))];
             return Some(Found { vars, facts: vec![] });
         }
         _ => return None,
@@ -567,8 +607,14 @@ fn expected_grads(table: &str, number: usize, case: &Case) -> BTreeMap<String, A
     for (of, at, row, input, values) in OTHERWISE {
         if (*of, *at) == (table, number) {
             assert!(case.kink, "{}: row {row} speaks of corners only", case.name);
-            let array = grads.get_mut(*input).unwrap_or_else(|| panic!("{}: no gradient of {input}", case.name));
-            assert_ne!(array.data, *values, "{}: row {row} and the table agree: take it off the list", case.name);
+            let array = grads
+                .get_mut(*input)
+                .unwrap_or_else(|| panic!("{}: no gradient of {input}", case.name));
+            assert_ne!(
+                array.data, *values,
+                "{}: row {row} and the table agree: take it off the list",
+                case.name
+            );
             array.data = values.to_vec();
         }
     }
@@ -674,12 +720,16 @@ fn run_all<T: Float>(tolerance: f64) {
             match (plain, skipped.contains(&number)) {
                 (None, true) => {}
                 (None, false) => wrong.push(format!("{}: neither run nor listed", case.name)),
-                (Some(_), true) => wrong.push(format!("{}: can be run: take it off the list", case.name)),
+                (Some(_), true) => {
+                    wrong.push(format!("{}: can be run: take it off the list", case.name))
+                }
                 (Some(found), false) => {
                     count += 1;
                     let both = [("", found), (", strided", other.unwrap_or_default())];
                     for (how, found) in both {
-                        wrong.extend(found.into_iter().map(|what| format!("{}{how}: {what}", case.name)));
+                        wrong.extend(
+                            found.into_iter().map(|what| format!("{}{how}: {what}", case.name)),
+                        );
                     }
                 }
             }
@@ -703,7 +753,11 @@ fn operations_in_f32() {
 fn every_table_is_run_or_listed() {
     let second = ["higher_order", "gradient_penalty"];
     let here = tables::<f64>();
-    let names = here.iter().map(|(name, _)| *name).chain(second).chain(ELSEWHERE.iter().map(|(name, _)| *name));
+    let names = here
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(second)
+        .chain(ELSEWHERE.iter().map(|(name, _)| *name));
     let names: Vec<String> = names.map(str::to_owned).collect();
     let run: BTreeSet<String> = names.iter().cloned().collect();
     assert_eq!(run.len(), names.len(), "a table is run twice");
@@ -724,13 +778,19 @@ fn every_listed_case_exists() {
     for (name, cases, reason) in NOT_YET {
         let table = golden::read(name);
         for number in *cases {
-            let case = table.cases.get(*number).unwrap_or_else(|| panic!("{name} has no case {number} ({reason})"));
+            let case = table
+                .cases
+                .get(*number)
+                .unwrap_or_else(|| panic!("{name} has no case {number} ({reason})"));
             assert_eq!(case.name, format!("{name}/p{number}"));
         }
     }
     for (name, number, row, input, values) in OTHERWISE {
         let table = golden::read(name);
-        let case = table.cases.get(*number).unwrap_or_else(|| panic!("{name} has no case {number} (row {row})"));
+        let case = table
+            .cases
+            .get(*number)
+            .unwrap_or_else(|| panic!("{name} has no case {number} (row {row})"));
         assert!(case.kink, "{}: row {row} speaks of corners only", case.name);
         assert_eq!(case.grads[*input].data.len(), values.len());
     }
@@ -810,7 +870,8 @@ fn gradient_penalty<T: Float>(tolerance: f64, activation: Option<Activation>) {
     let table = golden::read("gradient_penalty");
     for case in &table.cases {
         let tape = Tape::<T>::new();
-        let [x, w1, b1, w2] = ["x", "w1", "b1", "w2"].map(|name| tape.var(case.inputs[name].tensor()));
+        let [x, w1, b1, w2] =
+            ["x", "w1", "b1", "w2"].map(|name| tape.var(case.inputs[name].tensor()));
         // As one fused operation, and composed: both must have the same second derivatives.
         let hidden = match activation {
             Some(activation) => x.linear(w1.t(), Some(b1), activation),
@@ -821,14 +882,29 @@ fn gradient_penalty<T: Float>(tolerance: f64, activation: Option<Activation>) {
         let norms = (g * g).sum_axes(&[1]).sqrt();
         let penalty = (norms - 1.0).powf(2.0).mean();
         let fast = penalty.backward();
-        let mut wrong = differences("penalty", &as_f64(&penalty.value()), &case.outputs["penalty"].data, tolerance);
+        let mut wrong = differences(
+            "penalty",
+            &as_f64(&penalty.value()),
+            &case.outputs["penalty"].data,
+            tolerance,
+        );
         let input_gradient = &case.outputs["input_gradient"].data;
         wrong.extend(differences("input gradient", &as_f64(&g.value()), input_gradient, tolerance));
         for (name, var) in [("x", x), ("w1", w1), ("b1", b1), ("w2", w2)] {
             let expected = &case.grads[name].data;
-            wrong.extend(differences(&format!("fast {name}"), &as_f64(&fast[var]), expected, tolerance));
+            wrong.extend(differences(
+                &format!("fast {name}"),
+                &as_f64(&fast[var]),
+                expected,
+                tolerance,
+            ));
             let recorded = penalty.grad(&[var])[0].value();
-            wrong.extend(differences(&format!("recorded {name}"), &as_f64(&recorded), expected, tolerance));
+            wrong.extend(differences(
+                &format!("recorded {name}"),
+                &as_f64(&recorded),
+                expected,
+                tolerance,
+            ));
         }
         assert!(wrong.is_empty(), "{}:\n{}", case.name, wrong.join("\n"));
     }

@@ -66,11 +66,17 @@ fn optimizer<T: Float>(table: &str, case: &Case) -> Option<Box<dyn Step<T>>> {
     Some(match case.text("optimizer") {
         "SGD" => {
             let (sgd, momentum) = (Sgd::new(lr), case.number("momentum", 0.0));
-            let sgd = if case.flag("nesterov", false) { sgd.nesterov(momentum) } else { sgd.momentum(momentum) };
+            let sgd = if case.flag("nesterov", false) {
+                sgd.nesterov(momentum)
+            } else {
+                sgd.momentum(momentum)
+            };
             Box::new(sgd.weight_decay(decay.unwrap_or(0.0)))
         }
         // Keras' Adam has a decoupled decay.
-        "Adam" if keras && decay.is_some() => adam(AdamW::new(lr).weight_decay(decay.unwrap_or(0.0))),
+        "Adam" if keras && decay.is_some() => {
+            adam(AdamW::new(lr).weight_decay(decay.unwrap_or(0.0)))
+        }
         "Adam" => adam(Adam::new(lr).weight_decay(decay.unwrap_or(0.0))),
         "AdamW" => adam(match decay {
             Some(decay) => AdamW::new(lr).weight_decay(decay),
@@ -90,7 +96,8 @@ fn run<T: Float>(table: &str, case: &Case, tolerance: f64) -> Option<Vec<String>
     let mut optimizer = optimizer::<T>(table, case)?;
     let initial = tensors(&case.entry["initial"]);
     let mut model: Vec<Param<T>> = initial.iter().map(|array| Param::new(array.tensor())).collect();
-    let (gradients, after) = (golden::list(&case.entry["gradients"]), golden::list(&case.entry["after_step"]));
+    let (gradients, after) =
+        (golden::list(&case.entry["gradients"]), golden::list(&case.entry["after_step"]));
     assert!(!after.is_empty() && gradients.len() == after.len(), "{}: steps", case.name);
     let mut wrong = Vec::new();
     for (step, (gradients, after)) in gradients.iter().zip(after).enumerate() {
@@ -116,11 +123,14 @@ fn run_all<T: Float>(tolerance: f64) {
         assert_eq!(table.kind, "optimizer", "{name}");
         assert!(!table.cases.is_empty(), "{name} has no cases");
         for (number, case) in table.cases.iter().enumerate() {
-            let listed = NOT_YET.iter().any(|(table, cases, _)| *table == name && cases.contains(&number));
+            let listed =
+                NOT_YET.iter().any(|(table, cases, _)| *table == name && cases.contains(&number));
             match (run::<T>(name, case, tolerance), listed) {
                 (None, true) => {}
                 (None, false) => wrong.push(format!("{}: neither run nor listed", case.name)),
-                (Some(_), true) => wrong.push(format!("{}: can be run: take it off the list", case.name)),
+                (Some(_), true) => {
+                    wrong.push(format!("{}: can be run: take it off the list", case.name))
+                }
                 (Some(found), false) => wrong.extend(found),
             }
         }
@@ -149,7 +159,11 @@ fn every_listed_case_exists() {
 }
 
 /// A model of one parameter after `steps` steps with the gradient 1.
-fn after(mut optimizer: impl Step<f64>, steps: usize, change: impl Fn(&mut dyn Step<f64>, usize)) -> Vec<f64> {
+fn after(
+    mut optimizer: impl Step<f64>,
+    steps: usize,
+    change: impl Fn(&mut dyn Step<f64>, usize),
+) -> Vec<f64> {
     let mut model = (Param::new(Tensor::from([1.0])), Param::new(Tensor::from([1.0])));
     for step in 0..steps {
         change(&mut optimizer, step);
@@ -179,14 +193,17 @@ fn adam_and_adamw_decay_differently() {
 
 #[test]
 fn groups_have_settings_of_their_own_and_the_last_one_wins() {
-    let sgd = Sgd::new(0.5).group(|path| path == "1", |h| h.lr = 0.125).group(|path| path == "1", |h| h.lr = 0.25);
+    let sgd = Sgd::new(0.5)
+        .group(|path| path == "1", |h| h.lr = 0.125)
+        .group(|path| path == "1", |h| h.lr = 0.25);
     assert_eq!(after(sgd, 1, |_, _| ()), [0.5, 0.75]);
 }
 
 /// `set_lr` says that groups keep their ratio to the main one.
 #[test]
 fn a_group_follows_the_learning_rate_of_the_main_one() {
-    let halve = |step: &mut dyn Step<f64>, number: usize| step.set_lr(if number == 0 { 0.5 } else { 0.25 });
+    let halve =
+        |step: &mut dyn Step<f64>, number: usize| step.set_lr(if number == 0 { 0.5 } else { 0.25 });
     let relative = Sgd::new(0.5).group(|path| path == "1", |h| h.lr *= 0.5);
     assert_eq!(after(relative, 2, halve), [0.25, 0.625]);
     let absolute = Sgd::new(0.5).group(|path| path == "1", |h| h.lr = 0.25);
@@ -223,7 +240,11 @@ fn state_survives_a_copy_of_the_model() {
 /// A parameter that the loss does not reach, or that is frozen, stays, and so does its step count.
 #[test]
 fn parameters_without_a_gradient_stay() {
-    let mut model = (Param::new(Tensor::from([1.0])), Param::new(Tensor::from([1.0])), Param::new(Tensor::from([1.0])));
+    let mut model = (
+        Param::new(Tensor::from([1.0])),
+        Param::new(Tensor::from([1.0])),
+        Param::new(Tensor::from([1.0])),
+    );
     let mut adam = Adam::new(0.25).epsilon(0.0);
     model.2.set_trained(false);
     for reached in [false, false, true] {

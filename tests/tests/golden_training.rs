@@ -16,7 +16,12 @@ fn set(model: &mut dyn Module<f64>, values: &[(&str, Tensor<f64>)]) {
             given += 1;
         }
     });
-    assert_eq!(given, values.len(), "not all of {:?} are parameters", values.iter().map(|v| v.0).collect::<Vec<_>>());
+    assert_eq!(
+        given,
+        values.len(),
+        "not all of {:?} are parameters",
+        values.iter().map(|v| v.0).collect::<Vec<_>>()
+    );
 }
 
 fn value(model: &dyn Module<f64>, path: &str) -> Vec<f64> {
@@ -77,7 +82,8 @@ fn perceptron_with_batch_norm_as_pytorch() {
             .momentum(1.0 - case.number("bn_momentum_of_new", f64::NAN))
             .epsilon(case.number("bn_eps", f64::NAN));
         let (x, y) = (input("x"), input("y"));
-        let model = Sequential::new().add(dense(input("b1").len())).add(norm).add(Relu).add(dense(1));
+        let model =
+            Sequential::new().add(dense(input("b1").len())).add(norm).add(Relu).add(dense(1));
         let mut model = model.build(&x.shape()[1..], 0).expect("a model");
         let names = [
             ("dense.kernel", "w1"),
@@ -87,7 +93,9 @@ fn perceptron_with_batch_norm_as_pytorch() {
             ("dense_1.kernel", "w2"),
             ("dense_1.bias", "b2"),
         ];
-        let turned = |name: &str, tensor: Tensor<f64>| if name.starts_with('w') { tensor.t().contiguous() } else { tensor };
+        let turned = |name: &str, tensor: Tensor<f64>| {
+            if name.starts_with('w') { tensor.t().contiguous() } else { tensor }
+        };
         set(&mut model, &names.map(|(path, name)| (path, turned(name, input(name)))));
         let lr = case.number("lr", f64::NAN);
         let mut optimizer: Box<dyn Step<f64>> = match case.text("optimizer") {
@@ -110,20 +118,38 @@ fn perceptron_with_batch_norm_as_pytorch() {
                 let expected = steps.next().expect("a step");
                 for (name, found) in [("bce", bce.item()), ("loss", loss.item())] {
                     let what = format!("{}: epoch {epoch}: {name}", case.name);
-                    wrong.extend(differences(&what, &[found], &[golden::number(&expected[name])], F64));
+                    wrong.extend(differences(
+                        &what,
+                        &[found],
+                        &[golden::number(&expected[name])],
+                        F64,
+                    ));
                 }
             }
         }
         assert!(steps.next().is_none(), "{}: more steps", case.name);
-        let statistics = [("batch_norm.running_mean", "running_mean"), ("batch_norm.running_var", "running_var")];
+        let statistics = [
+            ("batch_norm.running_mean", "running_mean"),
+            ("batch_norm.running_var", "running_var"),
+        ];
         for (path, name) in names.into_iter().chain(statistics) {
             let expected = turned(name, golden::array(&case.entry["final"][name]).tensor());
-            wrong.extend(differences(&format!("{}: {name}", case.name), &value(&model, path), &as_f64(&expected), F64));
+            wrong.extend(differences(
+                &format!("{}: {name}", case.name),
+                &value(&model, path),
+                &as_f64(&expected),
+                F64,
+            ));
         }
         let tape = Tape::<f64>::inference();
         let p = model.forward(tape.constant(x)).sigmoid().value();
         let expected = case.array("eval_probabilities").data;
-        wrong.extend(differences(&format!("{}: probabilities", case.name), &as_f64(&p), &expected, F64));
+        wrong.extend(differences(
+            &format!("{}: probabilities", case.name),
+            &as_f64(&p),
+            &expected,
+            F64,
+        ));
         wrong
     });
 }
@@ -158,14 +184,17 @@ fn fit_as_keras() {
             names.push(("batch_norm.running_var", "bn/moving_variance"));
         }
         assert_eq!(names.len() + 2, case.inputs.len(), "{}: an input is not used", case.name);
-        let values: Vec<(&str, Tensor<f64>)> = names.iter().map(|(path, name)| (*path, input(name))).collect();
+        let values: Vec<(&str, Tensor<f64>)> =
+            names.iter().map(|(path, name)| (*path, input(name))).collect();
         set(&mut model, &values);
 
         let lr = case.number("learning_rate", f64::NAN);
         let loss = BinaryCrossentropy::new();
         let metrics: &[&dyn Metric<f64>] = &[&Accuracy::new()];
         let mut model = match case.text("optimizer") {
-            "SGD" => model.compile(Sgd::new(lr).momentum(case.number("momentum", 0.0)), loss, metrics),
+            "SGD" => {
+                model.compile(Sgd::new(lr).momentum(case.number("momentum", 0.0)), loss, metrics)
+            }
             "Adam" => {
                 let betas = ["beta_1", "beta_2"].map(|name| case.number(name, f64::NAN));
                 let adam = Adam::new(lr).betas(betas[0], betas[1]).keras_epsilon();
@@ -196,10 +225,20 @@ fn fit_as_keras() {
         for (path, name) in names {
             let expected: Array = golden::array(&case.entry["final"][name]);
             let found = value(&model.model, path);
-            wrong.extend(differences(&format!("{}: {name}", case.name), &found, &expected.data, F64));
+            wrong.extend(differences(
+                &format!("{}: {name}", case.name),
+                &found,
+                &expected.data,
+                F64,
+            ));
         }
         let found = as_f64(&model.predict(&x).expect("predictions"));
-        wrong.extend(differences(&format!("{}: predict", case.name), &found, &case.array("predict").data, F64));
+        wrong.extend(differences(
+            &format!("{}: predict", case.name),
+            &found,
+            &case.array("predict").data,
+            F64,
+        ));
         wrong
     });
 }

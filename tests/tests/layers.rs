@@ -79,8 +79,19 @@ fn tree<T: Float>() -> Tree<T> {
 }
 
 const PATHS: [&str; 13] = [
-    "list.0.w", "list.1.w", "some.w", "pair.0.w", "pair.1", "array.0", "array.1", "boxed.w", "layer.kernel",
-    "layer.bias", "deep.0.0.w", "deep.0.1.0", "deep.0.1.1",
+    "list.0.w",
+    "list.1.w",
+    "some.w",
+    "pair.0.w",
+    "pair.1",
+    "array.0",
+    "array.1",
+    "boxed.w",
+    "layer.kernel",
+    "layer.bias",
+    "deep.0.0.w",
+    "deep.0.1.0",
+    "deep.0.1.1",
 ];
 
 #[test]
@@ -90,13 +101,18 @@ fn paths_through_every_container() {
     assert_eq!(paths::<f32>(&self::tree::<f32>()), PATHS);
     assert_eq!((tree.skipped.len(), tree.activation), (1, Relu));
     assert_eq!((tree.list[0].rate, tree.list[0].name.as_str()), (0.5, "leaf"));
-    assert!(tree.param("list.1.w").is_some() && tree.param("list.2.w").is_none() && tree.param("").is_none());
+    assert!(
+        tree.param("list.1.w").is_some()
+            && tree.param("list.2.w").is_none()
+            && tree.param("").is_none()
+    );
 }
 
 #[test]
 fn both_visits_go_the_same_way() {
     let mut tree = tree::<f64>();
-    let ids: Vec<_> = tree.params().iter().map(|(path, param)| (path.clone(), param.id())).collect();
+    let ids: Vec<_> =
+        tree.params().iter().map(|(path, param)| (path.clone(), param.id())).collect();
     let mut seen = Vec::new();
     tree.visit_mut(Path::root(), &mut |path, param| seen.push((path.to_string(), param.id())));
     assert_eq!(ids, seen);
@@ -170,13 +186,17 @@ fn what_cannot_be_a_module_does_not_compile() {
 /// Checks a layer's function to order 2, its trained parameters (and statistics) as variables.
 fn check(layer: &impl Layer<f64>, x: Tensor<f64>, training: Option<u64>) {
     let all = layer.params();
-    let params: Vec<&Param<f64>> =
-        all.iter().map(|(_, param)| *param).filter(|param| training.is_none() || param.is_trained()).collect();
+    let params: Vec<&Param<f64>> = all
+        .iter()
+        .map(|(_, param)| *param)
+        .filter(|param| training.is_none() || param.is_trained())
+        .collect();
     // Away from the first values, which are often at a corner.
     let near = |(seed, param): (usize, &&Param<f64>)| {
         Tensor::rand(param.value().shape(), 0.3, 1.2, &mut Rng::new(seed as u64 + 50))
     };
-    let inputs: Vec<Tensor<f64>> = std::iter::once(x).chain(params.iter().enumerate().map(near)).collect();
+    let inputs: Vec<Tensor<f64>> =
+        std::iter::once(x).chain(params.iter().enumerate().map(near)).collect();
     let check = GradCheck { training, ..GradCheck::default() };
     let outcome = check.run(
         |v| {
@@ -218,7 +238,8 @@ fn gradients_of_dropout() {
 
 #[test]
 fn gradients_of_a_model() {
-    let model = Sequential::new().add(Dense::new(2)).add(BatchNorm::new()).add(Tanh).add(Dense::new(1));
+    let model =
+        Sequential::new().add(Dense::new(2)).add(BatchNorm::new()).add(Tanh).add(Dense::new(1));
     check(&model.build(&[2], 1).expect("a model"), rand(&[3, 2], 1), Some(7));
 }
 
@@ -236,22 +257,32 @@ fn a_layer_that_is_used_twice_gets_both_gradients() {
     let tape = Tape::new();
     let grads = second.forward(first.forward(tape.constant(x))).sum().backward();
     for (shared, name) in [(w, "kernel"), (b, "bias")] {
-        let parts = [&first, &second].map(|layer| as_f64(grads.param(layer.param(name).expect("it")).expect("it")));
+        let parts = [&first, &second]
+            .map(|layer| as_f64(grads.param(layer.param(name).expect("it")).expect("it")));
         let sum: Vec<f64> = parts[0].iter().zip(&parts[1]).map(|(a, b)| a + b).collect();
-        assert_none(&differences(name, &as_f64(both.param(shared).expect("a gradient")), &sum, F64));
+        assert_none(&differences(
+            name,
+            &as_f64(both.param(shared).expect("a gradient")),
+            &sum,
+            F64,
+        ));
     }
 }
 
 #[test]
 fn frozen_parameters_get_no_gradient_and_stay() {
     let mut layer = Dense::<f64>::new(2).inputs(3).init(1);
-    layer.visit_mut(Path::root(), &mut |path, param| param.set_trained(path.to_string() != "kernel"));
-    let before: Vec<Vec<f64>> = layer.params().iter().map(|(_, param)| as_f64(param.value())).collect();
+    layer.visit_mut(Path::root(), &mut |path, param| {
+        param.set_trained(path.to_string() != "kernel")
+    });
+    let before: Vec<Vec<f64>> =
+        layer.params().iter().map(|(_, param)| as_f64(param.value())).collect();
     let tape = Tape::training(0);
     let grads = layer.forward(tape.constant(rand(&[4, 3], 1))).sum().backward();
     assert!(grads.param(layer.param("kernel").expect("a kernel")).is_none());
     Adam::new(0.1).step(&mut layer, &grads);
-    let after: Vec<Vec<f64>> = layer.params().iter().map(|(_, param)| as_f64(param.value())).collect();
+    let after: Vec<Vec<f64>> =
+        layer.params().iter().map(|(_, param)| as_f64(param.value())).collect();
     assert_eq!(before[0], after[0]);
     assert_ne!(before[1], after[1]);
     assert!(summary(&layer).ends_with("total 8, trained 2, not trained 6"));
@@ -261,7 +292,10 @@ fn frozen_parameters_get_no_gradient_and_stay() {
 
 #[test]
 fn dense_is_the_product_plus_the_bias() {
-    let layer = Dense::<f64>::new(2).inputs(3).kernel_initializer(Constant(0.5)).bias_initializer(Constant(-1.0));
+    let layer = Dense::<f64>::new(2)
+        .inputs(3)
+        .kernel_initializer(Constant(0.5))
+        .bias_initializer(Constant(-1.0));
     let layer = layer.init(0);
     let tape = Tape::new();
     let y = layer.forward(tape.constant(Tensor::from([[1.0, 2.0, 3.0], [-1.0, 0.0, 1.0]])));
@@ -282,7 +316,8 @@ fn an_activation_may_be_set_after_the_values() {
 }
 
 fn statistics(layer: &BatchNorm<f64>) -> [Vec<f64>; 2] {
-    ["running_mean", "running_var"].map(|name| as_f64(layer.param(name).expect("a statistic").value()))
+    ["running_mean", "running_var"]
+        .map(|name| as_f64(layer.param(name).expect("a statistic").value()))
 }
 
 /// Batches whose mean is 2 and 4, whose biased variance is 1 and 4, and unbiased 2 and 8.
@@ -317,7 +352,10 @@ fn a_layer_that_is_used_twice_follows_both_batches() {
     let loss = layer.forward(x).sum() + layer.forward(x * 2.0).sum();
     Sgd::new(0.0).step(&mut layer, &loss.backward());
     // Of 0: 2 then 4 by half; of 1: 1 then 4.
-    assert_eq!(statistics(&layer), [vec![2.5, 5.0], vec![0.25 + 0.5 + 2.0 - 0.25, 0.25 + 1.0 + 8.0]]);
+    assert_eq!(
+        statistics(&layer),
+        [vec![2.5, 5.0], vec![0.25 + 0.5 + 2.0 - 0.25, 0.25 + 1.0 + 8.0]]
+    );
 }
 
 #[test]
@@ -383,18 +421,28 @@ fn dropout_in_training_and_evaluation() {
         assert!(y.iter().all(|&y| y == 0.0 || (y / scale - 1.0).abs() < 1e-6), "rate {rate}");
         let kept = y.iter().filter(|&&y| y != 0.0).count() as f64 / DROPPED as f64;
         // Five standard deviations.
-        assert!((kept - (1.0 - f64::from(rate))).abs() < 5.0 * 0.5 / (DROPPED as f64).sqrt(), "rate {rate}: {kept}");
+        assert!(
+            (kept - (1.0 - f64::from(rate))).abs() < 5.0 * 0.5 / (DROPPED as f64).sqrt(),
+            "rate {rate}: {kept}"
+        );
         let another = layer.forward(tape.constant(x.clone())).value().to_vec();
         assert_ne!(another, y, "each draw has a mask of its own");
         let again = Tape::training(3);
-        assert_eq!(layer.forward(again.constant(x.clone())).value().to_vec(), y, "the seed decides");
+        assert_eq!(
+            layer.forward(again.constant(x.clone())).value().to_vec(),
+            y,
+            "the seed decides"
+        );
         for tape in [Tape::new(), Tape::inference()] {
             assert_eq!(layer.forward(tape.constant(x.clone())).value(), x);
         }
     }
     let tape = Tape::training(3);
     assert_eq!(Dropout::new(0.0).forward(tape.constant(x.clone())).value(), x);
-    assert_eq!(Dropout::new(1.0).forward(tape.constant(x.clone())).value(), Tensor::zeros(&[DROPPED]));
+    assert_eq!(
+        Dropout::new(1.0).forward(tape.constant(x.clone())).value(),
+        Tensor::zeros(&[DROPPED])
+    );
 }
 
 // Initialisers, rows 29 to 31
@@ -424,14 +472,28 @@ fn initializers_as_keras() {
             "HeUniform" => &HeUniform,
             other => panic!("{}: no initialiser {other}: add it", case.name),
         };
-        let shape: Vec<usize> = case.list("shape").expect("a shape").iter().map(|&n| n as usize).collect();
-        assert_eq!(fans(&shape), (case.number("fan_in", f64::NAN), case.number("fan_out", f64::NAN)), "{}", case.name);
+        let shape: Vec<usize> =
+            case.list("shape").expect("a shape").iter().map(|&n| n as usize).collect();
+        assert_eq!(
+            fans(&shape),
+            (case.number("fan_in", f64::NAN), case.number("fan_out", f64::NAN)),
+            "{}",
+            case.name
+        );
         let expected = |name: &str| golden::number(&case.entry["statistics"][name]);
         let [mean, std, largest, kurtosis] = sample(initializer, &shape);
         assert!(mean.abs() < SAMPLE * std, "{}: mean {mean}", case.name);
         assert!((std / expected("std") - 1.0).abs() < SAMPLE, "{}: std {std}", case.name);
-        assert!((largest / expected("max_abs") - 1.0).abs() < SAMPLE, "{}: largest {largest}", case.name);
-        assert!((kurtosis - expected("excess_kurtosis")).abs() < KURTOSIS, "{}: kurtosis {kurtosis}", case.name);
+        assert!(
+            (largest / expected("max_abs") - 1.0).abs() < SAMPLE,
+            "{}: largest {largest}",
+            case.name
+        );
+        assert!(
+            (kurtosis - expected("excess_kurtosis")).abs() < KURTOSIS,
+            "{}: kurtosis {kurtosis}",
+            case.name
+        );
     }
 }
 
@@ -451,18 +513,32 @@ fn sample_variances() {
         ("HeNormal", &HeNormal, 0.0, he, 2.0 * he.sqrt() / cut, -0.634),
         ("KaimingNormal", &KaimingNormal, 0.0, he, 0.0, 0.0),
         ("Normal", &normal(0.5, 2.0), 0.5, 4.0, 0.0, 0.0),
-        ("TruncatedNormal", &TruncatedNormal { mean: -1.0, std: 3.0 }, -1.0, (3.0 * cut).powi(2), 6.0, -0.634),
+        (
+            "TruncatedNormal",
+            &TruncatedNormal { mean: -1.0, std: 3.0 },
+            -1.0,
+            (3.0 * cut).powi(2),
+            6.0,
+            -0.634,
+        ),
         ("Uniform", &Uniform { low: -1.0, high: 5.0 }, 2.0, 3.0, 3.0, -1.2),
     ];
     for &(name, initializer, mean, variance, bound, kurtosis) in all {
         let values = as_f64(&initializer.sample(&[300, 200], &mut Rng::new(5)));
         let [m, std, _, k] = moments(&values);
         assert!((m - mean).abs() < SAMPLE * variance.sqrt(), "{name}: mean {m}");
-        assert!((std * std / variance - 1.0).abs() < SAMPLE, "{name}: variance {}, not {variance}", std * std);
+        assert!(
+            (std * std / variance - 1.0).abs() < SAMPLE,
+            "{name}: variance {}, not {variance}",
+            std * std
+        );
         assert!((k - kurtosis).abs() < KURTOSIS, "{name}: kurtosis {k}");
         let farthest = values.iter().fold(0.0, |a: f64, x| a.max((x - mean).abs()));
         match bound > 0.0 {
-            true => assert!(farthest <= bound && farthest > bound * (1.0 - SAMPLE), "{name}: {farthest}, {bound}"),
+            true => assert!(
+                farthest <= bound && farthest > bound * (1.0 - SAMPLE),
+                "{name}: {farthest}, {bound}"
+            ),
             false => assert!(farthest > 3.5 * variance.sqrt(), "{name}: is not cut"),
         }
     }
@@ -498,9 +574,13 @@ fn two_layers_never_share_values_and_another_layer_changes_none() {
     let (first, second) = (kernel(&model, "dense.kernel"), kernel(&model, "dense_1.kernel"));
     assert!(first.iter().all(|x| !second.contains(x)));
     // More layers before, between and behind.
-    let more = Sequential::new().add(Dropout::new(0.1)).add(Dense::new(8)).add(BatchNorm::new()).add(Relu);
+    let more =
+        Sequential::new().add(Dropout::new(0.1)).add(Dense::new(8)).add(BatchNorm::new()).add(Relu);
     let more = more.add(Dense::new(8)).add(Dense::new(3)).build(&[8], 3).expect("a model");
-    assert_eq!((kernel(&more, "dense.kernel"), kernel(&more, "dense_1.kernel")), (first.clone(), second));
+    assert_eq!(
+        (kernel(&more, "dense.kernel"), kernel(&more, "dense_1.kernel")),
+        (first.clone(), second)
+    );
     let other = two().build(&[8], 4).expect("a model");
     assert_ne!(kernel(&other, "dense.kernel"), first);
     let same = two().build(&[8], 3).expect("a model");
@@ -548,7 +628,12 @@ fn penalised<T: Float>(tolerance: f64) {
         assert_eq!(y.rank(), 0);
         assert_none(&differences("value", &as_f64(&y.value()), &[value], tolerance));
         assert_none(&differences("fast", &as_f64(&y.backward()[x]), &gradient, tolerance));
-        assert_none(&differences("recorded", &as_f64(&y.grad(&[x])[0].value()), &gradient, tolerance));
+        assert_none(&differences(
+            "recorded",
+            &as_f64(&y.grad(&[x])[0].value()),
+            &gradient,
+            tolerance,
+        ));
     }
 }
 
@@ -560,7 +645,9 @@ fn regularizers_and_their_gradients() {
 
 #[test]
 fn penalties_add_up_over_the_model() {
-    let dense = |units| Dense::<f64>::new(units).kernel_initializer(Constant(2.0)).bias_initializer(Constant(-1.0));
+    let dense = |units| {
+        Dense::<f64>::new(units).kernel_initializer(Constant(2.0)).bias_initializer(Constant(-1.0))
+    };
     let model = Sequential::new()
         .add(dense(2).kernel_regularizer(L2(0.5)).bias_regularizer(L1(0.25)))
         .add(dense(3))
@@ -592,7 +679,9 @@ const NOT_YET: &[(&str, &[usize], &str)] = &[
 ];
 
 fn loss<T: Float>(table: &str, case: &golden::Case) -> Option<Box<dyn Loss<T>>> {
-    if case.inputs.keys().any(|name| name.contains("weight")) || case.param("label_smoothing").is_some() {
+    if case.inputs.keys().any(|name| name.contains("weight"))
+        || case.param("label_smoothing").is_some()
+    {
         return None;
     }
     Some(match (table, case.text("loss"), case.flag("from_logits", false)) {
@@ -606,9 +695,12 @@ fn loss<T: Float>(table: &str, case: &golden::Case) -> Option<Box<dyn Loss<T>>> 
 
 fn losses<T: Float>(tolerance: f64) {
     let mut wrong = Vec::new();
-    for (name, x, target, y) in [("keras_losses", "y_pred", "y_true", "loss"), ("bce", "x", "target", "y")] {
+    for (name, x, target, y) in
+        [("keras_losses", "y_pred", "y_true", "loss"), ("bce", "x", "target", "y")]
+    {
         for (number, case) in golden::read(name).cases.iter().enumerate() {
-            let listed = NOT_YET.iter().any(|(table, cases, _)| *table == name && cases.contains(&number));
+            let listed =
+                NOT_YET.iter().any(|(table, cases, _)| *table == name && cases.contains(&number));
             let loss = loss::<T>(name, case);
             if loss.is_some() == listed {
                 wrong.push(format!("{}: run it or list it", case.name));
@@ -624,10 +716,19 @@ fn losses<T: Float>(tolerance: f64) {
             let pairs = [
                 ("loss", as_f64(&found.value()), &case.outputs[y]),
                 ("fast gradient", as_f64(&(found * scale).backward()[p]), &case.grads[x]),
-                ("recorded gradient", as_f64(&(found * scale).grad(&[p])[0].value()), &case.grads[x]),
+                (
+                    "recorded gradient",
+                    as_f64(&(found * scale).grad(&[p])[0].value()),
+                    &case.grads[x],
+                ),
             ];
             for (what, found, expected) in pairs {
-                wrong.extend(differences(&format!("{}: {what}", case.name), &found, &expected.data, tolerance));
+                wrong.extend(differences(
+                    &format!("{}: {what}", case.name),
+                    &found,
+                    &expected.data,
+                    tolerance,
+                ));
             }
         }
     }
@@ -709,14 +810,19 @@ fn models_that_cannot_be_built() {
     );
     for axis in [0, -2] {
         let text = build(model().add(BatchNorm::new().axis(axis)), &[4]);
-        assert!(text.ends_with(&format!("it has no axis {axis}")), "the batch axis holds no channels: {text}");
+        assert!(
+            text.ends_with(&format!("it has no axis {axis}")),
+            "the batch axis holds no channels: {text}"
+        );
     }
     for rate in [-0.1_f32, 1.5, f32::NAN] {
         let text = build(model().add(Relu).add(Dropout::new(0.5)).add(Dropout::new(rate)), &[4]);
         assert_eq!(text, format!("layer `dropout_1`: rate {rate} is not within 0 to 1"));
     }
     let error = model().add(Dense::new(2)).build(&[0], 0).expect_err("no features");
-    assert!(matches!(error, BuildError::Input { layer, input, .. } if layer == "dense" && input == [0]));
+    assert!(
+        matches!(error, BuildError::Input { layer, input, .. } if layer == "dense" && input == [0])
+    );
 }
 
 /// The layer that is named is the one inside.
@@ -730,18 +836,24 @@ fn an_error_inside_of_a_nested_model_names_the_layer() {
 #[test]
 fn names_of_layers() {
     let inner = Sequential::<f64>::new().add(Dense::new(2)).add(Tanh);
-    let model = Sequential::new().add(Dense::new(3)).add(Relu).add(Relu).add(inner).add(Dense::new(1));
+    let model =
+        Sequential::new().add(Dense::new(3)).add(Relu).add(Relu).add(inner).add(Dense::new(1));
     let model = model.build(&[4], 0).expect("a model");
     let names: Vec<&str> = model.layers().map(|(name, _)| name).collect();
     assert_eq!(names, ["dense", "relu", "relu_1", "sequential", "dense_1"]);
-    let expected = ["dense.kernel", "dense.bias", "sequential.dense.kernel", "sequential.dense.bias"];
+    let expected =
+        ["dense.kernel", "dense.bias", "sequential.dense.kernel", "sequential.dense.bias"];
     assert_eq!(paths::<f64>(&model)[..4], expected);
     assert_eq!(paths::<f64>(&model)[4..], ["dense_1.kernel", "dense_1.bias"]);
 }
 
 #[test]
 fn a_summary_is_a_table() {
-    let model = Sequential::<f32>::new().add(Dense::new(16)).add(BatchNorm::new()).add(Relu).add(Dropout::new(0.5));
+    let model = Sequential::<f32>::new()
+        .add(Dense::new(16))
+        .add(BatchNorm::new())
+        .add(Relu)
+        .add(Dropout::new(0.5));
     let model = model.add(Dense::new(1)).build(&[4], 0).expect("a model");
     let expected = "\
 parameter                shape    count

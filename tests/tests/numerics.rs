@@ -62,7 +62,10 @@ fn slopes2(
     let (a, b) = (tape.var(column(a)), tape.var(column(b)));
     let y = f(a, b).sum();
     let (fast, recorded) = (y.backward(), y.grad(&[a, b]));
-    [[fast[a].to_vec(), fast[b].to_vec()], [recorded[0].value().to_vec(), recorded[1].value().to_vec()]]
+    [
+        [fast[a].to_vec(), fast[b].to_vec()],
+        [recorded[0].value().to_vec(), recorded[1].value().to_vec()],
+    ]
 }
 
 #[track_caller]
@@ -73,7 +76,11 @@ fn assert_slopes(f: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>, at: &[f64], e
 }
 
 #[track_caller]
-fn assert_curvatures(f: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>, at: &[f64], expected: &[f64]) {
+fn assert_curvatures(
+    f: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
+    at: &[f64],
+    expected: &[f64],
+) {
     let [fast, recorded] = curvatures(f, at);
     assert_close("fast, second", &fast, expected, FUNCTION);
     assert_close("recorded, second", &recorded, expected, FUNCTION);
@@ -206,9 +213,16 @@ fn row_09_pow_in_its_corners() {
     let first = p.sum().grad(&[x])[0];
     assert_close("recorded", &first.value().to_vec(), &[0.0, 1.0, -4.0, 12.0], ROUNDING);
     assert_close("second", &first.sum().backward()[x].to_vec(), &[0.0, 0.0, 2.0, -12.0], ROUNDING);
-    assert_close("second", &first.sum().grad(&[x])[0].value().to_vec(), &[0.0, 0.0, 2.0, -12.0], ROUNDING);
+    assert_close(
+        "second",
+        &first.sum().grad(&[x])[0].value().to_vec(),
+        &[0.0, 0.0, 2.0, -12.0],
+        ROUNDING,
+    );
     // Constant exponents: the same corners.
-    for (c, slope, curvature) in [(0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (2.0, 0.0, 2.0), (3.0, 0.0, 0.0)] {
+    for (c, slope, curvature) in
+        [(0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (2.0, 0.0, 2.0), (3.0, 0.0, 0.0)]
+    {
         assert_slopes(|x| x.powf(c), &[0.0], &[slope]);
         assert_curvatures(|x| x.powf(c), &[0.0], &[curvature]);
     }
@@ -245,7 +259,8 @@ fn row_11_the_dead_branch_receives_exactly_0() {
         assert!(fast[2].is_finite());
         assert_close("recorded", &recorded.value().to_vec(), &fast, ROUNDING);
         let second = recorded.sum();
-        let (fast, recorded) = (second.backward()[x].to_vec(), second.grad(&[x])[0].value().to_vec());
+        let (fast, recorded) =
+            (second.backward()[x].to_vec(), second.grad(&[x])[0].value().to_vec());
         assert_eq!((fast[..2].to_vec(), recorded[..2].to_vec()), (vec![0.0; 2], vec![0.0; 2]));
         assert!(fast[2].is_finite() && same(recorded[2], fast[2], FUNCTION));
     }
@@ -409,7 +424,10 @@ fn row_13_rows_of_minus_infinity_are_defined() {
     assert_close("fast", &y.backward()[x].to_vec(), &expected, ROUNDING);
     let first = y.grad(&[x])[0];
     assert_close("recorded", &first.value().to_vec(), &expected, ROUNDING);
-    for second in [first.powf(2.0).sum().backward()[x].to_vec(), first.powf(2.0).sum().grad(&[x])[0].value().to_vec()] {
+    for second in [
+        first.powf(2.0).sum().backward()[x].to_vec(),
+        first.powf(2.0).sum().grad(&[x])[0].value().to_vec(),
+    ] {
         assert!(second.iter().all(|x| x.is_finite()), "{second:?}");
     }
     // Masked scores inside attention: no NaN may reach what made them.
@@ -474,7 +492,11 @@ fn row_16_slices_do_not_shift() {
         let expected: [&[f64]; 3] = [&[2.0], &[8.0, 18.0], &[32.0, 50.0, 72.0]];
         for (i, part) in parts.into_iter().enumerate().filter(|(i, _)| tracked >> i & 1 == 1) {
             assert_eq!(fast[part].to_vec(), expected[i], "tracked {tracked:b}, part {i}");
-            assert_eq!(y.grad(&[part])[0].value().to_vec(), expected[i], "tracked {tracked:b}, part {i}");
+            assert_eq!(
+                y.grad(&[part])[0].value().to_vec(),
+                expected[i],
+                "tracked {tracked:b}, part {i}"
+            );
         }
     }
 }
@@ -494,8 +516,14 @@ fn row_17_gradients_have_the_shape_of_the_input() {
         (&[0], &[0]),
     ];
     type Binary = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;
-    let all: &[Binary] =
-        &[|a, b| a + b, |a, b| a - b, |a, b| a * b, |a, b| a / b, |a, b| a.maximum(b), |a, b| a.pow(b)];
+    let all: &[Binary] = &[
+        |a, b| a + b,
+        |a, b| a - b,
+        |a, b| a * b,
+        |a, b| a / b,
+        |a, b| a.maximum(b),
+        |a, b| a.pow(b),
+    ];
     for (a, b) in shapes {
         for f in all {
             let tape = Tape::<f64>::new();
@@ -505,7 +533,12 @@ fn row_17_gradients_have_the_shape_of_the_input() {
             for (k, (var, shape)) in [(x, a), (y, b)].into_iter().enumerate() {
                 assert_eq!(fast[var].shape(), *shape, "{a:?} with {b:?}");
                 assert_eq!(&recorded[k].shape()[..], *shape, "{a:?} with {b:?}");
-                assert_close("both passes", &fast[var].to_vec(), &recorded[k].value().to_vec(), ROUNDING);
+                assert_close(
+                    "both passes",
+                    &fast[var].to_vec(),
+                    &recorded[k].value().to_vec(),
+                    ROUNDING,
+                );
                 if a.contains(&0) || b.contains(&0) {
                     assert!(fast[var].to_vec().iter().all(|&g| g == 0.0), "{a:?} with {b:?}");
                 }
@@ -536,7 +569,8 @@ fn row_18_an_input_used_twice() {
 fn row_19_no_gradient_is_told_apart_from_zero() {
     use gradus_autograd::NoGradient;
     let tape = Tape::<f64>::new();
-    let (x, unused, fixed) = (tape.var(column(&[2.0])), tape.var(column(&[1.0])), tape.constant(column(&[5.0])));
+    let (x, unused, fixed) =
+        (tape.var(column(&[2.0])), tape.var(column(&[1.0])), tape.constant(column(&[5.0])));
     let middle = x * x;
     let y = (middle * fixed + x.detach()).sum();
     let grads = y.backward();
@@ -574,7 +608,10 @@ fn row_19_an_operation_without_a_derivative_is_named() {
         let y = (tape.apply(Opaque, &[x]) + x).sum();
         y.backward()[x].to_vec()
     });
-    let message = missing.expect_err("a missing gradient, without a word").downcast::<String>().expect("a text");
+    let message = missing
+        .expect_err("a missing gradient, without a word")
+        .downcast::<String>()
+        .expect("a text");
     assert!(message.contains("opaque"), "{message}");
 }
 
@@ -668,7 +705,10 @@ fn row_23_dropout() {
     assert_ne!(x.dropout(RATE).value().to_vec(), values);
     let again = Tape::<f64>::training(3);
     assert_eq!(again.var(Tensor::full(&[n], 2.0)).dropout(RATE).value().to_vec(), values);
-    assert_ne!(Tape::training(4).var(Tensor::full(&[n], 2.0)).dropout(RATE).value().to_vec(), values);
+    assert_ne!(
+        Tape::training(4).var(Tensor::full(&[n], 2.0)).dropout(RATE).value().to_vec(),
+        values
+    );
     // p = 0, p = 1, evaluation.
     assert_eq!(x.dropout(0.0).value(), x.value());
     let none = x.dropout(1.0);
@@ -759,7 +799,8 @@ fn row_37_two_backward_passes() {
     assert_eq!(z.backward()[w].to_vec(), other[w].to_vec());
     // The tape grows on after a pass.
     let more = (y + z).backward();
-    let sum: Vec<f64> = first[x].to_vec().iter().zip(other[x].to_vec()).map(|(a, b)| a + b).collect();
+    let sum: Vec<f64> =
+        first[x].to_vec().iter().zip(other[x].to_vec()).map(|(a, b)| a + b).collect();
     assert_close("the sum of two losses", &more[x].to_vec(), &sum, ROUNDING);
 }
 

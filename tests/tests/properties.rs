@@ -67,15 +67,18 @@ fn inverse(order: &[usize]) -> Vec<usize> {
 
 /// The shape of the leaf that [`How::view`] makes a view of the given shape of.
 fn leaf_shape(how: How, shape: &[usize]) -> Vec<usize> {
-    let permuted = |k| inverse(&permutation(shape.len(), k)).iter().map(|&at| shape[at]).collect::<Vec<_>>();
+    let permuted =
+        |k| inverse(&permutation(shape.len(), k)).iter().map(|&at| shape[at]).collect::<Vec<_>>();
     match how {
         How::Plain => shape.to_vec(),
         How::Transposed => shape.iter().rev().copied().collect(),
         How::Permuted(k) => permuted(k),
         How::Sliced => shape.iter().map(|n| n + 2).collect(),
-        How::Broadcast(mask) => {
-            shape.iter().enumerate().map(|(axis, &n)| if mask >> axis & 1 == 1 { 1 } else { n }).collect()
-        }
+        How::Broadcast(mask) => shape
+            .iter()
+            .enumerate()
+            .map(|(axis, &n)| if mask >> axis & 1 == 1 { 1 } else { n })
+            .collect(),
         How::Both(k) => permuted(k).iter().map(|n| n + 1).collect(),
     }
 }
@@ -95,7 +98,12 @@ fn view<'t>(how: How, leaf: Var<'t, f64>, shape: &[usize]) -> Var<'t, f64> {
 }
 
 /// A leaf and a view of it that has the given shape.
-fn input<'t>(tape: &'t Tape<f64>, shape: &[usize], how: How, seed: u64) -> (Var<'t, f64>, Var<'t, f64>) {
+fn input<'t>(
+    tape: &'t Tape<f64>,
+    shape: &[usize],
+    how: How,
+    seed: u64,
+) -> (Var<'t, f64>, Var<'t, f64>) {
     let leaf = tape.var(Tensor::rand(&leaf_shape(how, shape), 0.5, 2.0, &mut Rng::new(seed)));
     let view = view(how, leaf, shape);
     assert_eq!(view.shape()[..], *shape);
@@ -112,7 +120,9 @@ fn narrowed(shape: &[usize], skip: usize, ones: u32) -> Vec<usize> {
 /// NumPy's rule, for shapes that are known to broadcast.
 fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
     let rank = a.len().max(b.len());
-    let size = |dims: &[usize], axis: usize| (axis + dims.len()).checked_sub(rank).map_or(1, |at| dims[at]);
+    let size = |dims: &[usize], axis: usize| {
+        (axis + dims.len()).checked_sub(rank).map_or(1, |at| dims[at])
+    };
     (0..rank).map(|axis| if size(a, axis) == 1 { size(b, axis) } else { size(a, axis) }).collect()
 }
 
@@ -137,7 +147,10 @@ fn place(index: &[usize], shape: &[usize]) -> usize {
 fn assert_close(what: &str, found: &Tensor<f64>, shape: &[usize], expected: &[f64]) {
     assert_eq!(found.shape(), shape, "{what}");
     for (at, (a, b)) in found.to_vec().iter().zip(expected).enumerate() {
-        assert!((a - b).abs() <= ROUNDING * b.abs().max(1.0), "{what}: element {at}: {a} instead of {b}");
+        assert!(
+            (a - b).abs() <= ROUNDING * b.abs().max(1.0),
+            "{what}: element {at}: {a} instead of {b}"
+        );
     }
     assert_eq!(found.len(), expected.len(), "{what}");
 }
@@ -161,7 +174,12 @@ fn assert_gradients(
         let of_leaf = of_leaf.expect("a gradient").value();
         assert_close("fast and recorded", &fast[*leaf], &leaf.shape(), &of_leaf.to_vec());
         let sum = |x: &[f64]| Tensor::from(vec![x.iter().sum::<f64>()]);
-        assert_close("sum of the gradient", &sum(&fast[*leaf].to_vec()), &[1], &sum(expected).to_vec());
+        assert_close(
+            "sum of the gradient",
+            &sum(&fast[*leaf].to_vec()),
+            &[1],
+            &sum(expected).to_vec(),
+        );
     }
 }
 
@@ -178,15 +196,21 @@ const BINARY: [(Binary, Slopes); 7] = [
     (|a, b| a - b, |a, b| [a - b, 1.0, -1.0]),
     (|a, b| a * b, |a, b| [a * b, b, a]),
     (|a, b| a / b, |a, b| [a / b, 1.0 / b, -a / (b * b)]),
-    (|a, b| a.maximum(b), |a, b| {
-        let share = if a == b { 0.5 } else { f64::from(u8::from(a > b)) };
-        [a.max(b), share, 1.0 - share]
-    }),
+    (
+        |a, b| a.maximum(b),
+        |a, b| {
+            let share = if a == b { 0.5 } else { f64::from(u8::from(a > b)) };
+            [a.max(b), share, 1.0 - share]
+        },
+    ),
     (|a, b| a.pow(b), |a, b| [a.powf(b), b * a.powf(b - 1.0), a.powf(b) * a.ln()]),
-    (|a, b| fused!(|a, b| (a * b).tanh() + b)(a, b), |a, b| {
-        let y = (a * b).tanh();
-        [y + b, (1.0 - y * y) * b, (1.0 - y * y) * a + 1.0]
-    }),
+    (
+        |a, b| fused!(|a, b| (a * b).tanh() + b)(a, b),
+        |a, b| {
+            let y = (a * b).tanh();
+            [y + b, (1.0 - y * y) * b, (1.0 - y * y) * a + 1.0]
+        },
+    ),
 ];
 
 proptest! {
@@ -537,14 +561,24 @@ fn matrix_products_of_empty_views() {
 }
 
 /// A gradient check of orders 1 and 2 through a view.
-fn checked(shapes: &[&[usize]], hows: &[How], seed: u64, f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>) {
+fn checked(
+    shapes: &[&[usize]],
+    hows: &[How],
+    seed: u64,
+    f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
+) {
     let draw = |(i, (shape, &how)): (usize, (&&[usize], &How))| {
         Tensor::rand(&leaf_shape(how, shape), 0.5, 1.5, &mut Rng::new(seed.wrapping_add(i as u64)))
     };
     let leaves: Vec<Tensor<f64>> = shapes.iter().zip(hows).enumerate().map(draw).collect();
     gradcheck(
         |v| {
-            let views: Vec<_> = v.iter().zip(hows).zip(shapes).map(|((v, &how), shape)| view(how, *v, shape)).collect();
+            let views: Vec<_> = v
+                .iter()
+                .zip(hows)
+                .zip(shapes)
+                .map(|((v, &how), shape)| view(how, *v, shape))
+                .collect();
             f(&views)
         },
         &leaves,

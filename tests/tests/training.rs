@@ -20,7 +20,8 @@ fn dataset(x: Tensor<f64>, y: Tensor<f64>) -> Dataset<f64> {
 /// `n` samples of 2 features and a label 0 or 1.
 fn points(n: usize) -> Dataset<f64> {
     let x = Tensor::randn(&[n, 2], &mut Rng::new(4));
-    let y = Tensor::from_fn(&[n, 1], |at| f64::from(u8::from(x.at(&[at[0], 0]) > x.at(&[at[0], 1]))));
+    let y =
+        Tensor::from_fn(&[n, 1], |at| f64::from(u8::from(x.at(&[at[0], 0]) > x.at(&[at[0], 1]))));
     dataset(x, y)
 }
 
@@ -33,14 +34,22 @@ fn dense(units: usize) -> Dense<f64> {
 }
 
 fn binary() -> Trainer<Dense<f64>, f64> {
-    dense(1).activation(Sigmoid).compile(Sgd::new(0.1), BinaryCrossentropy::new(), &[&Accuracy::new()])
+    dense(1).activation(Sigmoid).compile(
+        Sgd::new(0.1),
+        BinaryCrossentropy::new(),
+        &[&Accuracy::new()],
+    )
 }
 
 fn quiet<'a>() -> Fit<'a, f64> {
     Fit::new().progress(false)
 }
 
-fn error<M: Layer<f64>>(model: &mut Trainer<M, f64>, data: &Dataset<f64>, options: Fit<'_, f64>) -> String {
+fn error<M: Layer<f64>>(
+    model: &mut Trainer<M, f64>,
+    data: &Dataset<f64>,
+    options: Fit<'_, f64>,
+) -> String {
     let before = bits(&model.model);
     let error = model.fit(data, options).expect_err("it cannot be trained");
     assert_eq!(bits(&model.model), before, "nothing was trained");
@@ -55,7 +64,8 @@ fn bits<T: Float>(model: &dyn Module<T>) -> Vec<u64> {
 
 #[test]
 fn no_data() {
-    let none = Dataset::<f64>::new(Tensor::zeros(&[0, 2]), Tensor::zeros(&[0, 1])).expect_err("no samples");
+    let none = Dataset::<f64>::new(Tensor::zeros(&[0, 2]), Tensor::zeros(&[0, 1]))
+        .expect_err("no samples");
     assert_eq!(none.to_string(), "the data set has no samples");
     let why = binary().predict(&Tensor::zeros(&[0, 2])).expect_err("no samples");
     assert!(matches!(why, TrainError::Empty { .. }));
@@ -73,10 +83,15 @@ fn binary_labels_out_of_range() {
     for (label, word) in [(1.5, "1.5"), (-1.0, "-1"), (2.0, "2")] {
         let bad = labelled(Tensor::from([[0.0], [1.0], [label], [0.0]]));
         let expected = |part: &str| {
-            format!("binary_crossentropy: row 2 has the label {word}, which is not within 0 to 1 (in the {part} data)")
+            format!(
+                "binary_crossentropy: row 2 has the label {word}, which is not within 0 to 1 (in the {part} data)"
+            )
         };
         assert_eq!(error(&mut binary(), &bad, quiet()), expected("training"));
-        assert_eq!(error(&mut binary(), &points(4), quiet().validation(&bad)), expected("validation"));
+        assert_eq!(
+            error(&mut binary(), &points(4), quiet().validation(&bad)),
+            expected("validation")
+        );
         let why = binary().evaluate(&bad).expect_err("a bad label");
         assert!(matches!(why, TrainError::Targets { .. }));
         assert_eq!(why.to_string(), expected("given"));
@@ -105,7 +120,9 @@ fn classes_out_of_range_or_not_whole() {
 #[test]
 fn targets_of_another_shape() {
     let expected = |loss: &str, targets: &str| {
-        format!("{loss}: the model's output has shape [1] a sample, the targets {targets} (in the training data)")
+        format!(
+            "{loss}: the model's output has shape [1] a sample, the targets {targets} (in the training data)"
+        )
     };
     let mut squares = dense(1).compile(Sgd::new(0.1), MeanSquaredError, &[]);
     for (shape, word) in [(&[4][..], "[]"), (&[4, 2], "[2]"), (&[4, 1, 1], "[1, 1]")] {
@@ -127,7 +144,10 @@ fn features_of_another_shape() {
 }
 
 fn normed() -> Trainer<Sequential<f64>, f64> {
-    let model = Sequential::new().add(Dense::new(3)).add(BatchNorm::new()).add(Dense::new(1).activation(Sigmoid));
+    let model = Sequential::new()
+        .add(Dense::new(3))
+        .add(BatchNorm::new())
+        .add(Dense::new(1).activation(Sigmoid));
     model.build(&[2], 1).expect("a model").compile(Sgd::new(0.1), BinaryCrossentropy::new(), &[])
 }
 
@@ -141,10 +161,19 @@ fn a_small_last_batch_with_batch_norm() {
     };
     assert_eq!(error(&mut normed(), &points(9), quiet().batch_size(4)), expected(9, 4));
     assert_eq!(error(&mut normed(), &points(4), quiet().batch_size(1)), expected(4, 1));
-    assert_eq!(error(&mut normed(), &points(4), quiet().batch_size(1).drop_last(true)), expected(4, 1));
-    assert_eq!(error(&mut normed(), &points(1), quiet().batch_size(4).drop_last(true)), expected(1, 4));
+    assert_eq!(
+        error(&mut normed(), &points(4), quiet().batch_size(1).drop_last(true)),
+        expected(4, 1)
+    );
+    assert_eq!(
+        error(&mut normed(), &points(1), quiet().batch_size(4).drop_last(true)),
+        expected(1, 4)
+    );
     // What is held out counts, too.
-    assert_eq!(error(&mut normed(), &points(10), quiet().batch_size(4).validation_fraction(0.1)), expected(9, 4));
+    assert_eq!(
+        error(&mut normed(), &points(10), quiet().batch_size(4).validation_fraction(0.1)),
+        expected(9, 4)
+    );
     assert!(normed().fit(&points(9), quiet().batch_size(4).drop_last(true)).is_ok());
     assert!(normed().fit(&points(10), quiet().batch_size(4)).is_ok());
     assert!(normed().fit(&points(3), quiet().batch_size(4)).is_ok());
@@ -156,7 +185,9 @@ fn a_small_last_batch_with_batch_norm() {
 
 #[test]
 fn validation_fractions_out_of_range() {
-    for (fraction, word) in [(0.0, "0"), (1.0, "1"), (1.5, "1.5"), (-0.5, "-0.5"), (f64::NAN, "NaN")] {
+    for (fraction, word) in
+        [(0.0, "0"), (1.0, "1"), (1.5, "1.5"), (-0.5, "-0.5"), (f64::NAN, "NaN")]
+    {
         let text = error(&mut binary(), &points(4), quiet().validation_fraction(fraction));
         assert_eq!(text, format!("fit: a validation fraction of {word} is not between 0 and 1"));
     }
@@ -190,9 +221,16 @@ impl Layer<f64> for Own {
 
 #[test]
 fn a_model_of_ones_own_trains_by_fit() {
-    let model = Own { left: Dense::new(1).inputs(2), right: Dense::new(1).inputs(2), scale: Param::new(Tensor::ones(&[1])) };
-    let mut model =
-        model.init(1).compile(Adam::new(0.05), BinaryCrossentropy::from_logits(), &[&Accuracy::from_logits()]);
+    let model = Own {
+        left: Dense::new(1).inputs(2),
+        right: Dense::new(1).inputs(2),
+        scale: Param::new(Tensor::ones(&[1])),
+    };
+    let mut model = model.init(1).compile(
+        Adam::new(0.05),
+        BinaryCrossentropy::from_logits(),
+        &[&Accuracy::from_logits()],
+    );
     let before = bits(&model.model);
     let data = points(200);
     let history = model.fit(&data, quiet().epochs(30).validation_fraction(0.25)).expect("training");
@@ -226,7 +264,8 @@ fn frozen_parameters_stay() {
 /// The penalty is in every loss, and evaluation changes nothing.
 #[test]
 fn evaluation_is_in_evaluation_mode_and_has_the_penalty() {
-    let model = Sequential::new().add(Dense::new(4).kernel_regularizer(L2(0.25))).add(BatchNorm::new());
+    let model =
+        Sequential::new().add(Dense::new(4).kernel_regularizer(L2(0.25))).add(BatchNorm::new());
     let model = model.add(Dropout::new(0.5)).add(Dense::new(1)).build(&[2], 1).expect("a model");
     let mut model = model.compile(Sgd::new(0.01), MeanSquaredError, &[]);
     let data = points(50);
@@ -236,7 +275,8 @@ fn evaluation_is_in_evaluation_mode_and_has_the_penalty() {
     assert_eq!(model.evaluate(&data).expect("scores"), scores);
     assert_eq!(bits(&model.model), before);
     let tape = Tape::inference();
-    let mse = model.model.forward(tape.constant(data.x().clone())).mse(tape.constant(data.y().clone()));
+    let mse =
+        model.model.forward(tape.constant(data.x().clone())).mse(tape.constant(data.y().clone()));
     let expected = (mse + penalty(&model.model, &tape).expect("a penalty")).item();
     assert_none(&differences("loss", &[scores.loss()], &[expected], F64));
     let history = model.fit(&data, quiet().validation(&data)).expect("training");
@@ -267,7 +307,8 @@ fn the_loss_is_a_mean_over_samples() {
     let mut model = Dense::new(1).inputs(1).init(1).compile(Sgd::new(0.0), MeanSquaredError, &[]);
     let history = model.fit(&data, quiet().batch_size(2).shuffle(false)).expect("training");
     assert_eq!(history.column("loss"), [(1.0 + 1.0 + 16.0) / 3.0]);
-    let history = model.fit(&data, quiet().batch_size(2).shuffle(false).drop_last(true)).expect("training");
+    let history =
+        model.fit(&data, quiet().batch_size(2).shuffle(false).drop_last(true)).expect("training");
     assert_eq!(history.column("loss"), [1.0]);
 }
 
@@ -277,7 +318,11 @@ fn no_epochs_train_nothing() {
     let before = bits(&model.model);
     let history = model.fit(&points(4), quiet().epochs(0)).expect("no training");
     assert_eq!(bits(&model.model), before);
-    assert!(history.epochs().is_empty() && history.last().is_none() && history.column("loss").is_empty());
+    assert!(
+        history.epochs().is_empty()
+            && history.last().is_none()
+            && history.column("loss").is_empty()
+    );
     assert_eq!(history.to_string(), "no epochs");
     assert_eq!(history.to_csv(), "epoch\n");
 }
@@ -286,11 +331,16 @@ fn no_epochs_train_nothing() {
 #[test]
 fn a_history_as_table_and_as_csv() {
     let data = dataset(Tensor::zeros(&[2, 2]), Tensor::from([[1.0], [0.0]]));
-    let model = Dense::new(1).inputs(2).init(1).compile(Sgd::new(0.5), MeanSquaredError, &[&Accuracy::new()]);
+    let model = Dense::new(1).inputs(2).init(1).compile(
+        Sgd::new(0.5),
+        MeanSquaredError,
+        &[&Accuracy::new()],
+    );
     let mut model = model;
     let options = quiet().epochs(2).batch_size(2).validation(&data);
     let drop = |epoch: usize, lr: f64| if epoch == 1 { lr / 4.0 } else { lr };
-    let history = model.fit(&data, options.callback(LearningRateScheduler::new(drop))).expect("training");
+    let history =
+        model.fit(&data, options.callback(LearningRateScheduler::new(drop))).expect("training");
     // b: 0 → ½ in one step, where the gradient is 0; ½ is not above the threshold.
     let table = "\
 epoch      loss  accuracy  val_loss  val_accuracy        lr
@@ -325,7 +375,8 @@ fn metrics_as_keras() {
     let mut wrong = Vec::new();
     for (number, case) in table.cases.iter().enumerate() {
         // Keras chooses among the three by the shapes when asked for "accuracy".
-        let known = ["BinaryAccuracy", "SparseCategoricalAccuracy", "CategoricalAccuracy"].contains(&case.text("metric"));
+        let known = ["BinaryAccuracy", "SparseCategoricalAccuracy", "CategoricalAccuracy"]
+            .contains(&case.text("metric"));
         let listed = NOT_YET.iter().any(|(cases, _)| cases.contains(&number));
         assert_eq!(known, !listed, "{}: run it or list it", case.name);
         if listed {
@@ -337,7 +388,12 @@ fn metrics_as_keras() {
         for rows in [0..n / 2, n / 2..n] {
             metric.update(&p.slice(0, rows.clone()), &t.slice(0, rows));
         }
-        wrong.extend(differences(&case.name, &[metric.result()], &case.outputs["result"].data, F64));
+        wrong.extend(differences(
+            &case.name,
+            &[metric.result()],
+            &case.outputs["result"].data,
+            F64,
+        ));
         assert!(metric.fresh().result().is_nan(), "{}: no batch yet", case.name);
     }
     assert_none(&wrong);
@@ -362,12 +418,18 @@ fn trained(seed: u64) -> (Vec<u64>, String) {
     let mut rng = Rng::new(2);
     let x = Tensor::<f32>::randn(&[600, 300], &mut rng);
     let y = Tensor::from_fn(&[600, 1], |at| (at[0] * 7 % 5) as f32);
-    let model = Sequential::new().add(Dense::new(601).activation(Relu)).add(BatchNorm::new()).add(Dropout::new(0.3));
-    let model = model.add(Dense::new(523).activation(Tanh).kernel_regularizer(L2(1e-4))).add(Dense::new(5));
+    let model = Sequential::new()
+        .add(Dense::new(601).activation(Relu))
+        .add(BatchNorm::new())
+        .add(Dropout::new(0.3));
+    let model =
+        model.add(Dense::new(523).activation(Tanh).kernel_regularizer(L2(1e-4))).add(Dense::new(5));
     let model = model.build(&[300], 5).expect("a model");
-    let mut model = model.compile(Adam::new(1e-3), SparseCategoricalCrossentropy, &[&Accuracy::new()]);
+    let mut model =
+        model.compile(Adam::new(1e-3), SparseCategoricalCrossentropy, &[&Accuracy::new()]);
     let data = Dataset::new(x, y).expect("data");
-    let options = Fit::new().epochs(2).batch_size(256).seed(seed).validation_fraction(0.1).progress(false);
+    let options =
+        Fit::new().epochs(2).batch_size(256).seed(seed).validation_fraction(0.1).progress(false);
     let history = model.fit(&data, options).expect("training");
     assert!(history.last().is_some_and(|row| row.iter().all(|(_, value)| value.is_finite())));
     (bits(&model.model), history.to_csv())
@@ -388,9 +450,11 @@ fn the_same_seed_gives_the_same_bits_with_any_number_of_threads() {
 
 #[test]
 fn the_reference_model_on_breast_cancer() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../data-sets/breast_cancer.csv");
+    let file =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../data-sets/breast_cancer.csv");
     let data: Dataset = Csv::new().skip_lines(1).no_header().read_path(file).expect("the data set");
-    let [mut train, mut val, mut test] = data.split([0.6, 0.2, 0.2], Split::stratified(0)).expect("a split");
+    let [mut train, mut val, mut test] =
+        data.split([0.6, 0.2, 0.2], Split::stratified(0)).expect("a split");
     let scaler = StandardScaler::fit(&train).expect("a scaler");
     for part in [&mut train, &mut val, &mut test] {
         scaler.apply(part).expect("scaling");

@@ -121,5 +121,7 @@ impl<T: Float> Weights<T> {
             Some(value) => param.set(value.clone()),
             None => panic!("restore: the model has a parameter `{path}` that was not there"),
         });
+        let left = values.len();
+        assert!(left == 0, "restore: the model lacks {left} parameter(s) that were there");
     }
 }

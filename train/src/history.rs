@@ -60,7 +60,7 @@ impl History {
     pub fn to_csv(&self) -> String {
         let names =
             self.epochs.first().map_or(Vec::new(), |row| row.iter().map(|(n, _)| n).collect());
-        let mut text = format!("epoch,{}\n", names.join(","));
+        let mut text = format!("{}\n", [&["epoch"], &names[..]].concat().join(","));
         for (epoch, row) in self.epochs.iter().enumerate() {
             let cells: Vec<String> = row.iter().map(|(_, value)| value.to_string()).collect();
             text += &format!("{epoch},{}\n", cells.join(","));

@@ -36,7 +36,8 @@ pub trait Metric<T: Float = f32>: Send {
 }
 
 /// The part of samples that are predicted right, as Keras' `"accuracy"`: with one output a sample, the
-/// probability against a threshold of 0.5; with several, the largest one against the class.
+/// probability against a threshold of 0.5; with several, the largest one against the class, or against
+/// the largest target where those are one-hot.
 #[derive(Clone, Copy, Debug)]
 pub struct Accuracy {
     threshold: f64,
@@ -72,15 +73,27 @@ impl<T: Float> Metric<T> for Accuracy {
         let width = predictions.shape().last().copied().unwrap_or(1);
         let (p, t) = (predictions.contiguous(), targets.contiguous());
         let (p, t) = (p.as_slice().unwrap_or(&[]), t.as_slice().unwrap_or(&[]));
-        self.seen += t.len();
+        let rows = p.len() / width.max(1);
+        let largest = |row: &[T]| {
+            let better = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
+            (0..row.len()).reduce(better).unwrap_or(0) as f64
+        };
+        let one_hot = width > 1 && t.len() == p.len();
+        assert!(
+            one_hot || t.len() == rows,
+            "accuracy: predictions {:?} and targets {:?} do not fit each other",
+            predictions.shape(),
+            targets.shape()
+        );
+        self.seen += rows;
         self.right += if width == 1 {
             let is_right = |(p, t): (&T, &T)| (p.to_f64() > self.threshold) == (t.to_f64() > 0.5);
             std::iter::zip(p, t).filter(|pair| is_right(*pair)).count()
+        } else if one_hot {
+            std::iter::zip(p.chunks_exact(width), t.chunks_exact(width))
+                .filter(|(row, target)| largest(row) == largest(target))
+                .count()
         } else {
-            let largest = |row: &[T]| {
-                let better = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
-                (0..row.len()).reduce(better).unwrap_or(0) as f64
-            };
             std::iter::zip(p.chunks_exact(width), t)
                 .filter(|(row, t)| largest(row) == t.to_f64())
                 .count()

@@ -84,6 +84,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     /// # Errors
     /// Before anything is trained: when there is no data, the targets do not fit, an option makes no
     /// sense, or a callback watches what is not there.
+    #[track_caller]
     pub fn fit(&mut self, train: &Dataset<T>, options: Fit<'_, T>) -> Result<History, TrainError> {
         let Fit {
             epochs,
@@ -105,7 +106,9 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             }
         };
         self.check(train, "training")?;
-        validation.map_or(Ok(()), |data| self.check(data, "validation"))?;
+        if let Some(data) = validation {
+            self.check(data, "validation")?;
+        }
         let mut batches = train.batches(batch_size)?;
         if shuffle {
             batches = batches.shuffled(seed);
@@ -156,6 +159,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     }
 
     /// One training step; the loss of the batch.
+    #[track_caller]
     fn step(&mut self, tape: &Tape<T>, batch: &Batch<T>) -> f64 {
         let y = self.model.forward(tape.constant(batch.x.clone()));
         let mut loss = self.loss.of(y, tape.constant(batch.y.clone()));
@@ -173,11 +177,13 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     ///
     /// # Errors
     /// When there is no data, or the targets do not fit.
+    #[track_caller]
     pub fn evaluate(&mut self, data: &Dataset<T>) -> Result<Scores, TrainError> {
         self.check(data, "given")?;
         self.evaluate_as(data, "")
     }
 
+    #[track_caller]
     fn evaluate_as(&mut self, data: &Dataset<T>, prefix: &str) -> Result<Scores, TrainError> {
         let mut loss = Mean::default();
         self.metrics.iter_mut().for_each(|metric| *metric = metric.fresh());
@@ -199,17 +205,18 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     ///
     /// # Errors
     /// When there are no samples.
+    #[track_caller]
     pub fn predict(&self, x: &Tensor<T>) -> Result<Tensor<T>, TrainError> {
         let n = x.shape().first().copied().unwrap_or(0);
         if n == 0 {
             return Err(TrainError::Empty { part: "given" });
         }
         let tape = Tape::inference();
-        let parts: Vec<_> = (0..n)
-            .step_by(EVALUATED)
-            .map(|start| x.slice(0, start..n.min(start + EVALUATED)))
-            .map(|part| self.model.forward(tape.constant(part)))
-            .collect();
+        let mut parts = Vec::new();
+        for start in (0..n).step_by(EVALUATED) {
+            let part = tape.constant(x.slice(0, start..n.min(start + EVALUATED)));
+            parts.push(self.model.forward(part));
+        }
         Ok(tape.concat(&parts, 0).value())
     }
 
@@ -231,6 +238,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     }
 
     /// Whether data is there and its targets fit the loss.
+    #[track_caller]
     fn check(&self, data: &Dataset<T>, part: &'static str) -> Result<(), TrainError> {
         if data.len() == 0 {
             return Err(TrainError::Empty { part });

@@ -175,7 +175,12 @@ mod x86 {
     }
     #[inline(always)]
     unsafe fn mask_words(n: usize) -> __m256i {
-        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+        unsafe {
+            _mm256_cmpgt_epi32(
+                _mm256_set1_epi32(n as i32),
+                _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn mask_longs(n: usize) -> __m256i {

@@ -67,9 +67,9 @@ pub(crate) struct Out<'a, T> {
     pub add: bool,
 }
 
-type Ins<'a, T> = SmallVec<[In<'a, T>; 6]>;
+type Ins<'a, T> = SmallVec<[In<'a, T>; 8]>;
 type Outs<'a, T> = SmallVec<[Out<'a, T>; 4]>;
-pub(crate) type Slices<'a, T> = SmallVec<[&'a [T]; 6]>;
+pub(crate) type Slices<'a, T> = SmallVec<[&'a [T]; 8]>;
 pub(crate) type SlicesMut<'a, T> = SmallVec<[&'a mut [T]; 4]>;
 
 /// Whether there is a second thread, and enough to do for it.
@@ -109,12 +109,7 @@ fn halves<T: Float>(body: &Block<T>, len: usize, ins: &[&[T]], outs: &mut [&mut 
 }
 
 /// Runs `body` over a shape, with operands at any strides.
-pub(crate) fn map<T: Float>(
-    body: &Block<T>,
-    shape: &Dims,
-    mut ins: Ins<T>,
-    mut outs: Outs<T>,
-) {
+pub(crate) fn map<T: Float>(body: &Block<T>, shape: &Dims, mut ins: Ins<T>, mut outs: Outs<T>) {
     let len = shape.product();
     if len > 0 {
         let shape = merge(shape, &mut ins, &mut outs);
@@ -124,8 +119,11 @@ pub(crate) fn map<T: Float>(
 
 /// Merges neighbouring axes that every operand passes through without a gap, and drops axes of 1.
 fn merge<T>(shape: &Dims, ins: &mut Ins<T>, outs: &mut Outs<T>) -> Dims {
-    let mut all: SmallVec<[&mut Dims; 16]> =
-        ins.iter_mut().map(|x| &mut x.strides).chain(outs.iter_mut().map(|y| &mut y.strides)).collect();
+    let mut all: SmallVec<[&mut Dims; 16]> = ins
+        .iter_mut()
+        .map(|x| &mut x.strides)
+        .chain(outs.iter_mut().map(|y| &mut y.strides))
+        .collect();
     if shape.is_empty() {
         all.iter_mut().for_each(|s| s.push(0));
         return Dims::new(&[1]);
@@ -154,13 +152,7 @@ fn merge<T>(shape: &Dims, ins: &mut Ins<T>, outs: &mut Outs<T>) -> Dims {
 }
 
 /// Halves the work along the first axis that is longer than 1, then walks each part.
-fn walk<T: Float>(
-    body: &Block<T>,
-    shape: Dims,
-    ins: Ins<T>,
-    mut outs: Outs<T>,
-    parallel: bool,
-) {
+fn walk<T: Float>(body: &Block<T>, shape: Dims, ins: Ins<T>, mut outs: Outs<T>, parallel: bool) {
     let axis = shape.iter().position(|&n| n > 1);
     let (Some(axis), true) = (axis, shape.product() > GRAIN) else {
         return patches(body, &shape, &ins, &mut outs);
@@ -170,10 +162,8 @@ fn walk<T: Float>(
     (first[axis], second[axis]) = (mid, shape[axis] - mid);
     let ins_b = ins.iter().map(|x| In { data: &x.data[mid * x.strides[axis]..], ..*x }).collect();
     // An output that the cut axis is summed into gets a second place, added to it at the end.
-    let mut places: SmallVec<[Option<Storage<T>>; 4]> = outs
-        .iter()
-        .map(|y| (y.strides[axis] == 0).then(|| Storage::stale(y.data.len())))
-        .collect();
+    let mut places: SmallVec<[Option<Storage<T>>; 4]> =
+        outs.iter().map(|y| (y.strides[axis] == 0).then(|| Storage::stale(y.data.len()))).collect();
     let (mut outs_a, mut outs_b): (Outs<T>, Outs<T>) = Default::default();
     for (out, place) in zip(&mut outs, &mut places) {
         let (strides, add) = (out.strides, out.add);
@@ -252,9 +242,7 @@ fn patches<T: Float>(body: &Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [O
                 let patch = Patch { rows: high.min(rows - top), cols: wide.min(cols - left) };
                 let len = patch.rows * patch.cols;
                 let mut slices = Slices::new();
-                for (i, (x, stage)) in
-                    zip(ins, stage_in.chunks_exact_mut(block)).enumerate()
-                {
+                for (i, (x, stage)) in zip(ins, stage_in.chunks_exact_mut(block)).enumerate() {
                     let place = Place::of(&x.strides, &outer, index);
                     let from = &x.data[place.at + top * place.row + left * place.col..];
                     if place.is_whole(&patch) {

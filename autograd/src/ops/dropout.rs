@@ -21,7 +21,8 @@ impl Dropout {
         let (low, high) = (self.key as u32, (self.key >> 32) as u32);
         Tensor::build(shape, |mask| {
             for (count, m) in mask.iter_mut().enumerate() {
-                *m = if u64::from(bits(count as u32, low, high)) >= limit { scale } else { T::ZERO };
+                *m =
+                    if u64::from(bits(count as u32, low, high)) >= limit { scale } else { T::ZERO };
             }
         })
     }

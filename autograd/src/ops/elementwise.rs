@@ -8,8 +8,8 @@ use crate::element::Float;
 use crate::kernel::map::{self, Block, In, Out, Slices};
 use crate::kernel::simd::{Kernel, dispatch};
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
-use crate::real::{Dual, Real, Sym};
 use crate::pool::Storage;
+use crate::real::{Dual, Real, Sym};
 use crate::rule::{InPlace, Rule, rules};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Dims, Tensor, layout};
@@ -46,7 +46,8 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
             self.name()
         );
         let shape = states[0].shape;
-        let same = inputs.iter().all(|x| x.shape == shape) && states.iter().all(|s| s.shape == shape);
+        let same =
+            inputs.iter().all(|x| x.shape == shape) && states.iter().all(|s| s.shape == shape);
         assert!(same, "{}: states and inputs differ in shape", self.name());
         let inputs: SmallVec<[Tensor<T>; 2]> = inputs.iter().map(|x| x.contiguous()).collect();
         // A state that somebody else still holds, a tape most often, is read where it is and gets a new
@@ -174,8 +175,8 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
                 ins.push(&g);
                 map::contiguous(&body, &ins, &mut found.each_mut().map(std::slice::from_mut));
             }
-            for i in 0..I {
-                cx.give_scalar(i, if passes(i) { g[0] } else { found[i] });
+            for (i, found) in found.into_iter().enumerate() {
+                cx.give_scalar(i, if passes(i) { g[0] } else { found });
             }
             return true;
         }

@@ -42,7 +42,9 @@ impl<T: Float> Op<T> for Gather {
     fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
         let source = x[0].contiguous();
         [Tensor::build(self.index.shape, |out| {
-            each_place(&self.index, self.axis, &source.shape, |to, from| out[to] = source.dense()[from]);
+            each_place(&self.index, self.axis, &source.shape, |to, from| {
+                out[to] = source.dense()[from]
+            });
         })]
         .into()
     }
@@ -111,7 +113,11 @@ impl<'t, T: Float> Var<'t, T> {
         let axis = axis_at("gather", axis, shape.len());
         let fits = index.rank() == shape.len()
             && (0..shape.len()).all(|at| at == axis || index.shape[at] <= shape[at]);
-        assert!(fits, "gather: an index of shape {:?} does not fit into {shape:?} beside axis {axis}", index.shape);
+        assert!(
+            fits,
+            "gather: an index of shape {:?} does not fit into {shape:?} beside axis {axis}",
+            index.shape
+        );
         let outside = index.to_vec().into_iter().find(|i| !(0..shape[axis] as i64).contains(i));
         if let Some(i) = outside {
             panic!("gather: index {i} is outside of axis {axis} of {shape:?}");

@@ -66,7 +66,9 @@ impl<T: Float> Body<T> for Activate {
         for y in outs.iter_mut() {
             match self.0 {
                 Activation::Relu => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).relu().0),
-                Activation::Sigmoid => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).sigmoid().0),
+                Activation::Sigmoid => {
+                    y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).sigmoid().0)
+                }
                 Activation::Tanh => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).tanh().0),
                 _ => {}
             }
@@ -85,7 +87,13 @@ impl<T: Float> Body<T> for Slope {
         match self.0 {
             Activation::Relu => pairs.for_each(|(z, (&y, &g))| {
                 // NaN stays NaN: y > 0 would hide it.
-                *z = if y <= T::ZERO { T::ZERO } else if y > T::ZERO { g } else { y };
+                *z = if y <= T::ZERO {
+                    T::ZERO
+                } else if y > T::ZERO {
+                    g
+                } else {
+                    y
+                };
             }),
             Activation::Sigmoid => pairs.for_each(|(z, (&y, &g))| *z = g * (y * (T::ONE - y))),
             Activation::Tanh => pairs.for_each(|(z, (&y, &g))| *z = g * (T::ONE - y * y)),
@@ -142,7 +150,10 @@ impl<T: Float> Op<T> for Linear {
         }
         if cx.inputs() == 3 && cx.needs(2) {
             let (g, n) = (g.contiguous(), w.shape[1]);
-            cx.give(2, Tensor::build(Dims::new(&[n]), |b| reduce::sum(g.dense(), x.shape[0], n, b)));
+            cx.give(
+                2,
+                Tensor::build(Dims::new(&[n]), |b| reduce::sum(g.dense(), x.shape[0], n, b)),
+            );
         }
         true
     }

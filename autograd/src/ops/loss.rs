@@ -42,7 +42,8 @@ impl<T: Float> Op<T> for CrossEntropy {
     fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
         let (n, width) = (x[0].shape[0], x[0].shape[1]);
         let log = rows(x[0], true);
-        let picked = self.labels(n).enumerate().map(|(row, class)| log.dense()[row * width + class]);
+        let picked =
+            self.labels(n).enumerate().map(|(row, class)| log.dense()[row * width + class]);
         let sum: T = picked.sum();
         [Tensor::scalar(-sum / T::of(n as f64))].into()
     }
@@ -122,11 +123,17 @@ impl<'t, T: Float> Var<'t, T> {
         );
         let wrong = labels.dense().iter().position(|class| !(0..x[1] as i64).contains(class));
         if let Some(row) = wrong {
-            panic!("cross_entropy: row {row} has class {}, but there are {} classes", labels.dense()[row], x[1]);
+            panic!(
+                "cross_entropy: row {row} has class {}, but there are {} classes",
+                labels.dense()[row],
+                x[1]
+            );
         }
         let classes = match labels.offset {
             0 => labels.storage.clone(),
-            _ => Tensor::build(labels.shape, |out| out.copy_from_slice(labels.dense())).storage.clone(),
+            _ => Tensor::build(labels.shape, |out| out.copy_from_slice(labels.dense()))
+                .storage
+                .clone(),
         };
         self.tape().apply(CrossEntropy { classes }, &[self])
     }

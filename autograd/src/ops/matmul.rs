@@ -99,7 +99,10 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn matmul(self, other: Var<'t, T>) -> Var<'t, T> {
         let (a, b) = (self.shape(), other.shape());
-        assert!(!a.is_empty() && !b.is_empty(), "matmul: a single number has no matrix product: {a:?} · {b:?}");
+        assert!(
+            !a.is_empty() && !b.is_empty(),
+            "matmul: a single number has no matrix product: {a:?} · {b:?}"
+        );
         let (left, right) = (a[a.len() - 1], b[b.len().max(2) - 2]);
         assert!(left == right, "matmul: inner sizes differ: {a:?} · {b:?} ({left} vs {right})");
         match (a.len(), b.len()) {

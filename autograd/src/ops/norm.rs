@@ -98,8 +98,10 @@ impl<T: Float> Op<T> for BatchNorm {
             let others: Vec<isize> =
                 (0..x.rank()).filter(|&axis| axis != self.axis).map(|axis| axis as isize).collect();
             let (mean, var) = (x.mean_axes(&others), x.var_axes(&others, 0));
-            let [m, v, gamma, beta] = [mean, var, inputs[1], inputs[2]].map(|t| t.reshape(&channels));
-            let normalise = fused!(|x, m, v, gamma, beta, eps| (x - m) / (v + eps).sqrt() * gamma + beta);
+            let [m, v, gamma, beta] =
+                [mean, var, inputs[1], inputs[2]].map(|t| t.reshape(&channels));
+            let normalise =
+                fused!(|x, m, v, gamma, beta, eps| (x - m) / (v + eps).sqrt() * gamma + beta);
             let y = normalise(x, m, v, gamma, beta, x.tape().number(self.epsilon));
             smallvec![y, mean, var]
         })

@@ -14,7 +14,8 @@ fn reduce_with<T: Float>(
     kernel: impl FnOnce(&[T], usize, usize, &mut [T]),
 ) -> Tensor<T> {
     let is_in = |axis: &usize| mask >> axis & 1 == 1;
-    let kept: Dims = (0..x.rank()).map(|axis| if is_in(&axis) { 1 } else { x.shape[axis] }).collect();
+    let kept: Dims =
+        (0..x.rank()).map(|axis| if is_in(&axis) { 1 } else { x.shape[axis] }).collect();
     // The axes of size 1 do not matter; the others must be neighbours, or be moved to the end.
     let axes: Dims = (0..x.rank()).filter(|axis| is_in(axis) && x.shape[*axis] != 1).collect();
     let (Some(&first), Some(&last)) = (axes.first(), axes.last()) else {

@@ -129,7 +129,10 @@ pub trait Real:
 }
 
 /// Numbers on the left of an operator, `1.0 - x`, in a rule that is generic over [`Real`].
-pub trait Literal<R>: Add<R, Output = R> + Sub<R, Output = R> + Mul<R, Output = R> + Div<R, Output = R> {}
+pub trait Literal<R>:
+    Add<R, Output = R> + Sub<R, Output = R> + Mul<R, Output = R> + Div<R, Output = R>
+{
+}
 impl<L, R> Literal<R> for L where
     L: Add<R, Output = R> + Sub<R, Output = R> + Mul<R, Output = R> + Div<R, Output = R>
 {

@@ -57,7 +57,8 @@ impl<'t, T: Float> At<'t, T> {
 
     /// The cotangents of the results.
     fn cotangents<C: Clone>(&self, slots: &mut [Option<C>]) -> Few<Option<C>> {
-        let mine = self.slot(self.id)..(self.slot(self.id) + self.results as usize).min(slots.len());
+        let mine =
+            self.slot(self.id)..(self.slot(self.id) + self.results as usize).min(slots.len());
         let slots = slots[mine].iter_mut();
         let mut all: Few<_> = slots.map(|c| if self.kept { c.clone() } else { c.take() }).collect();
         all.resize(self.results as usize, None);
@@ -75,7 +76,8 @@ impl<'t, T: Float> At<'t, T> {
             panic!("a rule differentiates itself: build its cotangents from its inputs' values");
         };
         let inputs: Few<Var<T>> = self.inputs.iter().map(|&id| tape.at(id)).collect();
-        let outputs: Few<Var<T>> = (self.id..self.id + self.results).map(|id| tape.at(id)).collect();
+        let outputs: Few<Var<T>> =
+            (self.id..self.id + self.results).map(|id| tape.at(id)).collect();
         let cx = Vjp { inputs: &inputs, outputs: &outputs, cotangents, needs: &self.needs };
         let found = op.vjp(&cx);
         assert!(
@@ -252,7 +254,8 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
             let node = &nodes[id as usize];
             let Kind::Op(_, results) = node.kind else { continue };
             let first = (id - bottom) as usize;
-            if slots[first..(first + results as usize).min(slots.len())].iter().all(Option::is_none) {
+            if slots[first..(first + results as usize).min(slots.len())].iter().all(Option::is_none)
+            {
                 continue;
             }
             let mut needs = SmallVec::new();

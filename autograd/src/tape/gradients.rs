@@ -41,7 +41,9 @@ pub enum NoGradient {
 impl fmt::Display for NoGradient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NoGradient::Constant => "the variable is a constant (made by `constant`, `detach` or without recording)",
+            NoGradient::Constant => {
+                "the variable is a constant (made by `constant`, `detach` or without recording)"
+            }
             NoGradient::NotOnPath => "the loss does not depend on the variable",
             NoGradient::NotALeaf => "the variable is not a leaf; ask for it with `loss.grad(&[x])`",
             NoGradient::OtherTape => "the variable is on another tape than the loss",

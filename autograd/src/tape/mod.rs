@@ -261,7 +261,8 @@ impl<T: Float> Tape<T> {
     /// and the training step applies it: a forward pass never changes a model. If it has been noted
     /// before on this tape, that is its old value.
     pub fn update(&self, statistic: &Param<T>, new: impl FnOnce(&Tensor<T>) -> Tensor<T>) {
-        let noted = |updates: &[(ParamId, Tensor<T>)]| updates.iter().position(|u| u.0 == statistic.id());
+        let noted =
+            |updates: &[(ParamId, Tensor<T>)]| updates.iter().position(|u| u.0 == statistic.id());
         let place = noted(&self.parts.borrow().updates);
         // `new` may look at the tape: nothing is borrowed while it runs.
         let old = place.map_or_else(
@@ -281,7 +282,8 @@ impl<T: Float> Tape<T> {
         let count = self.draws.get();
         self.draws.set(count + 1);
         // Weyl sequence and finaliser of SplitMix64 (Steele, Lea, Flood 2014): distinct and scattered.
-        let mut z = self.seed.wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut z =
+            self.seed.wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -361,7 +363,10 @@ impl<T: Float> Tape<T> {
 
     #[track_caller]
     pub(super) fn owns(&self, var: Var<'_, T>) {
-        assert!(std::ptr::eq(self, var.tape), "a variable of another tape: use its value as a constant");
+        assert!(
+            std::ptr::eq(self, var.tape),
+            "a variable of another tape: use its value as a constant"
+        );
     }
 
     fn node(&self, id: u32) -> Ref<'_, Node<T>> {

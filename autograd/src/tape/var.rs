@@ -144,7 +144,11 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn grad(self, wrt: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
         let constant = wrt.iter().position(|x| !x.is_tracked());
-        assert!(constant.is_none(), "grad: variable {} of `wrt` is a constant and has no gradient", constant.unwrap_or(0));
+        assert!(
+            constant.is_none(),
+            "grad: variable {} of `wrt` is a constant and has no gradient",
+            constant.unwrap_or(0)
+        );
         let found = self.try_grad(wrt);
         std::iter::zip(wrt, found).map(|(x, g)| g.unwrap_or_else(|| x.zeros_like())).collect()
     }

@@ -49,7 +49,10 @@ impl<'a, T> Mat<'a, T> {
     fn check(&self, rows: usize, cols: usize) {
         let last = |n: usize, stride: usize| (n - 1).checked_mul(stride);
         let end = last(rows, self.rs).zip(last(cols, self.cs)).and_then(|(i, j)| i.checked_add(j));
-        assert!(end.is_some_and(|end| end < self.data.len()), "a {rows}×{cols} matrix exceeds its slice");
+        assert!(
+            end.is_some_and(|end| end < self.data.len()),
+            "a {rows}×{cols} matrix exceeds its slice"
+        );
     }
 }
 
@@ -97,7 +100,15 @@ const DEPTH: usize = 256;
 ///
 /// # Panics
 /// If a slice is too short for its matrix.
-pub fn gemm<T: Product>(m: usize, k: usize, n: usize, a: Mat<T>, b: Mat<T>, c: &mut [T], accumulate: bool) {
+pub fn gemm<T: Product>(
+    m: usize,
+    k: usize,
+    n: usize,
+    a: Mat<T>,
+    b: Mat<T>,
+    c: &mut [T],
+    accumulate: bool,
+) {
     let size = m.checked_mul(n);
     assert!(size.is_some_and(|size| size <= c.len()), "a {m}×{n} product exceeds its slice");
     if m == 0 || n == 0 {
@@ -252,7 +263,10 @@ unsafe fn tiles_with<T: Product, V: Lanes<T>>(t: &Task<T>) {
 
 /// Rows i to i + R of the product, in tiles C vectors wide and then narrower.
 #[inline(always)]
-unsafe fn tile_rows<T: Product, V: Lanes<T>, const R: usize, const C: usize>(t: &Task<T>, i: usize) {
+unsafe fn tile_rows<T: Product, V: Lanes<T>, const R: usize, const C: usize>(
+    t: &Task<T>,
+    i: usize,
+) {
     let mut j = 0;
     // SAFETY: columns j and on are there, as many as the call says.
     unsafe {
@@ -386,7 +400,11 @@ unsafe fn dot_rows<T: Product, V: Lanes<T>, const R: usize>(t: &Task<T>, i: usiz
 
 /// The R×C elements at (i, j), each a sum over k of whole vectors, then of a part of one.
 #[inline(always)]
-unsafe fn dot<T: Product, V: Lanes<T>, const R: usize, const C: usize>(t: &Task<T>, i: usize, j: usize) {
+unsafe fn dot<T: Product, V: Lanes<T>, const R: usize, const C: usize>(
+    t: &Task<T>,
+    i: usize,
+    j: usize,
+) {
     // SAFETY: all elements are within their matrices, or masked out.
     unsafe {
         let (a, b) = (t.a.data.as_ptr().add(i * t.a.rs), t.b.data.as_ptr().add(j * t.b.cs));

@@ -67,7 +67,12 @@ use Layout::*;
 
 impl Layout {
     /// A matrix of new numbers: the slice, just long enough, and its strides.
-    fn fill<T: Real>(self, rows: usize, cols: usize, numbers: &mut Numbers) -> (Vec<T>, usize, usize) {
+    fn fill<T: Real>(
+        self,
+        rows: usize,
+        cols: usize,
+        numbers: &mut Numbers,
+    ) -> (Vec<T>, usize, usize) {
         match self {
             Rows => (numbers.vec(rows * cols), cols, 1),
             Columns => (numbers.vec(rows * cols), 1, rows),
@@ -88,9 +93,18 @@ fn check<T: Real>(
     let (a, ars, acs) = la.fill::<T>(m, k, numbers);
     let (b, brs, bcs) = lb.fill::<T>(k, n, numbers);
     // Three more elements than the product: they must stay.
-    let before: Vec<T> = if accumulate { numbers.vec(m * n + 3) } else { vec![T::of(f64::NAN); m * n + 3] };
+    let before: Vec<T> =
+        if accumulate { numbers.vec(m * n + 3) } else { vec![T::of(f64::NAN); m * n + 3] };
     let mut c = before.clone();
-    gemm(m, k, n, Mat { data: &a, rs: ars, cs: acs }, Mat { data: &b, rs: brs, cs: bcs }, &mut c, accumulate);
+    gemm(
+        m,
+        k,
+        n,
+        Mat { data: &a, rs: ars, cs: acs },
+        Mat { data: &b, rs: brs, cs: bcs },
+        &mut c,
+        accumulate,
+    );
     for i in 0..m {
         for j in 0..n {
             let mut sum = if accumulate { before[i * n + j].into() } else { 0.0 };
@@ -129,9 +143,16 @@ fn small_shapes() {
             check_all::<f32>(m, k, n, &mut numbers);
             check_all::<f64>(m, k, n, &mut numbers);
         }
-        for (m, k, n) in
-            [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (1, 0, 1), (1, 40, 300), (300, 40, 1)]
-        {
+        for (m, k, n) in [
+            (0, 3, 4),
+            (3, 0, 4),
+            (3, 4, 0),
+            (0, 0, 0),
+            (1, 1, 1),
+            (1, 0, 1),
+            (1, 40, 300),
+            (300, 40, 1),
+        ] {
             check_all::<f32>(m, k, n, &mut numbers);
         }
     });
@@ -142,9 +163,14 @@ fn big_shapes() {
     each_level(|_| {
         let mut numbers = Numbers(2);
         // Deeper than a strip, wider than a cache, thin, and big enough for threads.
-        for (m, k, n) in
-            [(9, 600, 70), (70, 520, 300), (65, 400, 401), (150, 260, 129), (3, 1100, 33), (1, 2100, 2050)]
-        {
+        for (m, k, n) in [
+            (9, 600, 70),
+            (70, 520, 300),
+            (65, 400, 401),
+            (150, 260, 129),
+            (3, 1100, 33),
+            (1, 2100, 2050),
+        ] {
             for (la, lb) in [(Rows, Rows), (Columns, Rows), (Rows, Columns), (Columns, Columns)] {
                 check::<f32>(m, k, n, la, lb, n % 2 == 0, &mut numbers);
                 check::<f64>(m, k, n, la, lb, n % 2 == 1, &mut numbers);
@@ -163,12 +189,16 @@ fn same_bits<T: Real>(m: usize, k: usize, n: usize, numbers: &mut Numbers) {
                 let mut c = before.clone();
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
-                    let (a, b) = (Mat { data: &a, rs: ars, cs: acs }, Mat { data: &b, rs: brs, cs: bcs });
+                    let (a, b) =
+                        (Mat { data: &a, rs: ars, cs: acs }, Mat { data: &b, rs: brs, cs: bcs });
                     gemm(m, k, n, a, b, &mut c, accumulate)
                 });
                 c.into_iter().map(T::bits).collect::<Vec<_>>()
             });
-            assert!(results.iter().all(|r| *r == results[0]), "{m}×{k}×{n} {la:?} {lb:?} {accumulate}");
+            assert!(
+                results.iter().all(|r| *r == results[0]),
+                "{m}×{k}×{n} {la:?} {lb:?} {accumulate}"
+            );
         }
     }
 }
@@ -213,7 +243,15 @@ fn nan_reaches_the_product() {
                 let (mut a, b) = (vec![0f32; m * k], vec![0f32; k * n]);
                 a[(m - 1) * k + k / 2] = bad;
                 let mut c = vec![0f32; m * n];
-                gemm(m, k, n, Mat { data: &a, rs: k, cs: 1 }, Mat { data: &b, rs: n, cs: 1 }, &mut c, true);
+                gemm(
+                    m,
+                    k,
+                    n,
+                    Mat { data: &a, rs: k, cs: 1 },
+                    Mat { data: &b, rs: n, cs: 1 },
+                    &mut c,
+                    true,
+                );
                 let (above, row) = c.split_at((m - 1) * n);
                 assert!(above.iter().all(|x| *x == 0.0), "{level:?} {m}×{k}×{n}");
                 assert!(row.iter().all(|x| x.is_nan()), "{level:?} {m}×{k}×{n}");
@@ -245,7 +283,15 @@ fn matrices_beyond_their_slices_panic() {
     let short = |a: usize, b: usize, c: usize, rs: usize| {
         std::panic::catch_unwind(move || {
             let (a, b, mut c) = (vec![1f32; a], vec![1f32; b], vec![0f32; c]);
-            gemm(3, 4, 5, Mat { data: &a, rs, cs: 1 }, Mat { data: &b, rs: 5, cs: 1 }, &mut c, false);
+            gemm(
+                3,
+                4,
+                5,
+                Mat { data: &a, rs, cs: 1 },
+                Mat { data: &b, rs: 5, cs: 1 },
+                &mut c,
+                false,
+            );
         })
         .is_err()
     };

@@ -12,21 +12,8 @@ const ONE: u32 = 1f32.to_bits();
 const MAGIC: f32 = 12_582_912.0;
 
 /// (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2.
-const EXP: [f32; 5] = [
-    0.49999994,
-    0.16666517,
-    0.041668102,
-    0.0083691785,
-    0.0013838338,
-];
-const EXP_M1: [f32; 6] = [
-    0.5,
-    0.16666667,
-    0.041666243,
-    0.008333286,
-    0.0013948479,
-    0.00019907458,
-];
+const EXP: [f32; 5] = [0.49999994, 0.16666517, 0.041668102, 0.0083691785, 0.0013838338];
+const EXP_M1: [f32; 6] = [0.5, 0.16666667, 0.041666243, 0.008333286, 0.0013948479, 0.00019907458];
 /// (ln(1 + f) - f + f^2 / 2) / f^3 on sqrt(1/2) <= 1 + f <= sqrt(2).
 const LN: [f32; 8] = [
     0.3333333,
@@ -51,33 +38,13 @@ const LN_UNIT: [f32; 9] = [
     0.0052216267,
 ];
 /// (tanh(x) - x) / x^3 in x^2 on |x| <= 0.55.
-const TANH: [f32; 5] = [
-    -0.33333334,
-    0.13333495,
-    -0.053960443,
-    0.021535099,
-    -0.0069344733,
-];
+const TANH: [f32; 5] = [-0.33333334, 0.13333495, -0.053960443, 0.021535099, -0.0069344733];
 /// erf(x) / x - 1 in x^2 on |x| <= 1.
-const ERF: [f32; 7] = [
-    0.12837917,
-    -0.37612626,
-    0.112835854,
-    -0.026853811,
-    0.0051883236,
-    -0.00080101273,
-    7.853543e-5,
-];
+const ERF: [f32; 7] =
+    [0.12837917, -0.37612626, 0.112835854, -0.026853811, 0.0051883236, -0.00080101273, 7.853543e-5];
 /// ln(erfc(a)) in a - 1 on 1 <= a <= 3.93.
-const ERFC: [f32; 7] = [
-    -1.8496056,
-    -2.6389668,
-    -0.84311837,
-    -0.041500654,
-    0.00989083,
-    -0.0018261179,
-    0.00018556206,
-];
+const ERFC: [f32; 7] =
+    [-1.8496056, -2.6389668, -0.84311837, -0.041500654, 0.00989083, -0.0018261179, 0.00018556206];
 /// (sin(r) - r) / r^3 and (cos(r) - 1 + r^2 / 2) / r^4 in r^2 on |r| <= pi / 4.
 const SIN: [f32; 3] = [-0.16666664, 0.0083326055, -0.00019563406];
 const COS: [f32; 3] = [0.041666664, -0.0013888077, 2.450878e-5];
@@ -98,11 +65,7 @@ fn exp_parts<const FMA: bool>(x: f32, bias: f32) -> (f32, u32) {
 fn exp_wide<const FMA: bool>(x: f32) -> (f32, f32, f32) {
     let (y, t) = exp_parts::<FMA>(x, 254.0);
     let half = t >> 1;
-    (
-        y,
-        f32::from_bits(half << 23),
-        f32::from_bits((t - half) << 23),
-    )
+    (y, f32::from_bits(half << 23), f32::from_bits((t - half) << 23))
 }
 
 /// `e^x` for `-87 <= x <= 88`.
@@ -199,11 +162,7 @@ pub fn ln_1p<const FMA: bool>(x: f32) -> f32 {
     let (e, far) = split(1.0 + x);
     let s = f32::from_bits(254u32.wrapping_sub(e) << 23);
     // For large x the 1 no longer counts, and s may leave the normal range.
-    let f = if x > 1e18 {
-        far
-    } else {
-        fma::<FMA>(x, s, s - 1.0)
-    };
+    let f = if x > 1e18 { far } else { fma::<FMA>(x, s, s - 1.0) };
     with_sign(ln_limits(x, -1.0, ln_sum::<FMA>(e, 127.0, f)), x)
 }
 
@@ -234,11 +193,7 @@ pub fn sigmoid<const FMA: bool>(x: f32) -> f32 {
     // For x < 0, put the rounding of d back where it is cheap: into y.
     let slip = fma::<FMA>(s, y, one - d);
     let y = fma::<FMA>(-slip, fma::<FMA>(q, y, q), y);
-    if x >= 0.0 {
-        q
-    } else {
-        fma::<FMA>(q, y, q) * a * b
-    }
+    if x >= 0.0 { q } else { fma::<FMA>(q, y, q) * a * b }
 }
 
 /// `ln(1 + e^x)`, all `x`, never overflowing. Error at most 1.96 ulp.

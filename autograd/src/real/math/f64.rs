@@ -147,11 +147,7 @@ fn exp_parts<const FMA: bool>(x: f64, bias: f64) -> (f64, u64) {
 fn exp_wide<const FMA: bool>(x: f64) -> (f64, f64, f64) {
     let (y, t) = exp_parts::<FMA>(x, 2046.0);
     let half = t >> 1;
-    (
-        y,
-        f64::from_bits(half << 52),
-        f64::from_bits((t - half) << 52),
-    )
+    (y, f64::from_bits(half << 52), f64::from_bits((t - half) << 52))
 }
 
 /// `e^x` for `-708 <= x <= 709`.
@@ -243,11 +239,7 @@ fn ln_limits(x: f64, pole: f64, y: f64) -> f64 {
 #[inline(always)]
 pub fn ln<const FMA: bool>(x: f64) -> f64 {
     let small = x < f64::MIN_POSITIVE;
-    let u = if small {
-        x * 4_503_599_627_370_496.0
-    } else {
-        x
-    };
+    let u = if small { x * 4_503_599_627_370_496.0 } else { x };
     let (e, f) = split(u);
     let bias = if small { 1075.0 } else { 1023.0 };
     ln_limits(x, 0.0, ln_sum::<FMA>(e, bias, f))
@@ -263,11 +255,7 @@ pub fn ln_1p<const FMA: bool>(x: f64) -> f64 {
     let (e, far) = split(1.0 + x);
     let s = f64::from_bits(2046u64.wrapping_sub(e) << 52);
     // For large x the 1 no longer counts, and s may leave the normal range.
-    let f = if x > 1e18 {
-        far
-    } else {
-        fma::<FMA>(x, s, s - 1.0)
-    };
+    let f = if x > 1e18 { far } else { fma::<FMA>(x, s, s - 1.0) };
     with_sign(ln_limits(x, -1.0, ln_sum::<FMA>(e, 1023.0, f)), x)
 }
 
@@ -298,11 +286,7 @@ pub fn sigmoid<const FMA: bool>(x: f64) -> f64 {
     // For x < 0, put the rounding of d back where it is cheap: into y.
     let slip = fma::<FMA>(s, y, one - d);
     let y = fma::<FMA>(-slip, fma::<FMA>(q, y, q), y);
-    if x >= 0.0 {
-        q
-    } else {
-        fma::<FMA>(q, y, q) * a * b
-    }
+    if x >= 0.0 { q } else { fma::<FMA>(q, y, q) * a * b }
 }
 
 /// `ln(1 + e^x)`, all `x`, never overflowing. Error at most 1.72 ulp.
@@ -356,20 +340,12 @@ fn sin_cos<const FMA: bool>(x: f64, turn: u64) -> f64 {
     let q = t.to_bits().wrapping_add(turn);
     let z = r * r;
     // sin(r + rest) = sin r + rest (1 - z / 2), cos(r + rest) = cos r - r rest.
-    let s = fma::<FMA>(
-        r * z,
-        poly::<FMA, _>(z, &SIN),
-        fma::<FMA>(-0.5 * z, rest, rest),
-    );
+    let s = fma::<FMA>(r * z, poly::<FMA, _>(z, &SIN), fma::<FMA>(-0.5 * z, rest, rest));
     // `head` also has the sign of a zero.
     let s = with_sign(r + s, head);
     let half = 0.5 * z;
     let one = 1.0 - half;
-    let c = fma::<FMA>(
-        z * z,
-        poly::<FMA, _>(z, &COS),
-        fma::<FMA>(-r, rest, (1.0 - one) - half),
-    );
+    let c = fma::<FMA>(z * z, poly::<FMA, _>(z, &COS), fma::<FMA>(-r, rest, (1.0 - one) - half));
     let y = if q & 1 == 0 { s } else { one + c };
     let y = f64::from_bits(y.to_bits() ^ ((q & 2) << 62));
     if x.abs() < 1e15 { y } else { f64::NAN }
