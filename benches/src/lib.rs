@@ -13,10 +13,13 @@ use gradus_nn::{BatchNorm, Dense, Dropout, Layer, Sequential, init::GlorotUnifor
 use gradus_optim::{Adam, Sgd, Step};
 
 /// One step; returns the loss, so that nothing can be left out.
-pub type Workload = Box<dyn FnMut() -> f32>;
+pub type Workload = Box<dyn FnMut() -> f32 + Send>;
+
+/// Makes a workload.
+pub type Make = fn() -> Workload;
 
 /// All workloads by name, in the order of the table; made when called.
-pub const ALL: [(&str, fn() -> Workload); 8] = [
+pub const ALL: [(&str, Make); 8] = [
     ("tiny", tiny),
     ("seed", seed),
     ("mlp_small", mlp_small),

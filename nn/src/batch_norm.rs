@@ -34,6 +34,8 @@ struct Settings {
     momentum: f64,
     epsilon: f64,
     unbiased: bool,
+    /// Whether a sample has several values a channel; known once it is built.
+    has_positions: bool,
 }
 
 impl<T: Float> Default for BatchNorm<T> {
@@ -45,12 +47,24 @@ impl<T: Float> Default for BatchNorm<T> {
 impl<T: Float> BatchNorm<T> {
     /// A layer with the conventions of Keras.
     pub fn new() -> Self {
-        BatchNorm::with(Settings { axis: -1, momentum: 0.99, epsilon: 1e-3, unbiased: false })
+        BatchNorm::with(Settings {
+            axis: -1,
+            momentum: 0.99,
+            epsilon: 1e-3,
+            unbiased: false,
+            has_positions: false,
+        })
     }
 
     /// A layer with the conventions of PyTorch.
     pub fn pytorch() -> Self {
-        BatchNorm::with(Settings { axis: 1, momentum: 0.9, epsilon: 1e-5, unbiased: true })
+        BatchNorm::with(Settings {
+            axis: 1,
+            momentum: 0.9,
+            epsilon: 1e-5,
+            unbiased: true,
+            has_positions: false,
+        })
     }
 
     fn with(settings: Settings) -> Self {
@@ -104,7 +118,7 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
                 "batch_norm: the channels are not known: set them with `.channels(n)`, or build the model"
             );
         };
-        let (tape, Settings { axis, epsilon, momentum, unbiased }) = (x.tape(), self.settings);
+        let (tape, Settings { axis, epsilon, momentum, unbiased, .. }) = (x.tape(), self.settings);
         let (gamma, beta) = (tape.param(gamma), tape.param(beta));
         if !tape.is_training() {
             let statistics = [tape.param(running_mean), tape.param(running_var), gamma, beta];
@@ -139,6 +153,7 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
             Err(BuildError::Input { layer: "batch_norm".into(), input: input.to_vec(), why })
         };
         let channels = usize::try_from(axis).ok().and_then(|axis| input.get(axis)).copied();
+        self.settings.has_positions = input.iter().product::<usize>() > channels.unwrap_or(0);
         match (channels, &self.gamma) {
             (None, _) => fail(format!("it has no axis {}", self.settings.axis)),
             (Some(channels), Some(gamma)) if gamma.value().len() != channels => {
@@ -153,7 +168,8 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
     }
 
     fn smallest_batch(&self) -> usize {
-        2
+        // With several positions a channel, one sample has a variance.
+        if self.settings.has_positions { 1 } else { 2 }
     }
 
     fn kind(&self) -> &'static str {

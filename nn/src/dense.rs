@@ -136,6 +136,10 @@ impl<T: Float> Layer<T> for Dense<T> {
         let fail = |why: String| {
             Err(BuildError::Input { layer: self.kind().into(), input: input.to_vec(), why })
         };
+        if self.settings.units == 0 {
+            let why = "it needs at least one unit".into();
+            return Err(BuildError::Setting { layer: self.kind().into(), why });
+        }
         match (input.last(), &self.kernel) {
             (None | Some(0), _) => fail("it needs at least one feature on the last axis".into()),
             (Some(&inputs), Some(kernel)) if kernel.value().shape()[0] != inputs => {

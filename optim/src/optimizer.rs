@@ -28,6 +28,13 @@ pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
 /// A training step: what a training loop needs of an optimiser.
 pub trait Step<T: Float>: Send {
     /// Applies running statistics, then updates every trained parameter that has a gradient.
+    ///
+    /// One optimiser serves one model: moments are kept by path, so that a copy of the model goes on
+    /// with them, and two models with the same paths would share theirs.
+    ///
+    /// # Panics
+    /// When no gradient belongs to a parameter of the model: a clone has parameters of its own.
+    #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
     /// The learning rate of the main group.
     fn lr(&self) -> f64;
@@ -42,7 +49,7 @@ pub trait Step<T: Float>: Send {
 /// use gradus_autograd::{Module, Tape, Tensor};
 /// use gradus_optim::{Adam, Step};
 /// # use gradus_autograd::Param;
-/// let mut model = vec![Param::new(Tensor::from([3.0]))];
+/// let mut model = vec![Param::<f32>::new(Tensor::from([3.0]))];
 /// let mut adam = Adam::new(0.1).group(|path| path.ends_with("bias"), |h| h.weight_decay = 0.0);
 /// for _ in 0..200 {
 ///     let tape = Tape::new();
@@ -138,11 +145,12 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
 impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
         gradients.apply_updates(model);
-        let mut number = 0;
+        let (mut number, mut trained) = (0, 0);
         model.visit_mut(Path::root(), &mut |path, param| {
             if !param.is_trained() {
                 return;
             }
+            trained += 1;
             let Some(gradient) = gradients.param(param) else { return };
             let at = self.slot(number, path, param.id(), param.value());
             number += 1;
@@ -158,6 +166,11 @@ impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
             };
             rule.update(slot.step, p, gradient, &mut slot.moments);
         });
+        assert!(
+            number > 0 || trained == 0,
+            "step: no gradient belongs to a parameter of this model: a clone has parameters of its own, and a \
+             loss that was computed with another model says nothing about this one"
+        );
     }
     fn lr(&self) -> f64 {
         self.rule.lr()

@@ -46,8 +46,8 @@ struct At<'t, T: Float> {
     needs: SmallVec<[bool; 8]>,
     /// The node of the first slot.
     bottom: u32,
-    /// Whether a result's cotangent stays in its slot.
-    kept: bool,
+    /// For each result, whether its cotangent stays in its slot.
+    kept: SmallVec<[bool; 8]>,
 }
 
 impl<'t, T: Float> At<'t, T> {
@@ -59,8 +59,10 @@ impl<'t, T: Float> At<'t, T> {
     fn cotangents<C: Clone>(&self, slots: &mut [Option<C>]) -> Few<Option<C>> {
         let mine =
             self.slot(self.id)..(self.slot(self.id) + self.results as usize).min(slots.len());
-        let slots = slots[mine].iter_mut();
-        let mut all: Few<_> = slots.map(|c| if self.kept { c.clone() } else { c.take() }).collect();
+        let mut all = Few::new();
+        for (cotangent, &kept) in zip(&mut slots[mine], &self.kept) {
+            all.push(if kept { cotangent.clone() } else { cotangent.take() });
+        }
         all.resize(self.results as usize, None);
         all
     }
@@ -262,7 +264,11 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
             for &id in &node.inputs {
                 needs.push(id >= bottom && relevant(nodes, id));
             }
-            At { tape, id, results, inputs: node.inputs.clone(), needs, bottom, kept: keep(id) }
+            let mut kept = SmallVec::new();
+            for id in id..(id + results).min(top + 1) {
+                kept.push(keep(id));
+            }
+            At { tape, id, results, inputs: node.inputs.clone(), needs, bottom, kept }
         };
         if at.needs.contains(&true) {
             C::pull(&at, slots);

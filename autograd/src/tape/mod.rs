@@ -106,6 +106,8 @@ impl<T: Float> Parts<T> {
 pub struct Tape<T: Float = f32> {
     parts: RefCell<Parts<T>>,
     recording: Cell<bool>,
+    /// Whether it records outside of `no_grad`.
+    records: bool,
     training: bool,
     seed: u64,
     draws: Cell<u32>,
@@ -129,6 +131,7 @@ impl<T: Float> Tape<T> {
         Tape {
             parts: RefCell::new(parts.unwrap_or(Parts::EMPTY)),
             recording: Cell::new(recording),
+            records: recording,
             training,
             seed,
             draws: Cell::new(0),
@@ -225,7 +228,11 @@ impl<T: Float> Tape<T> {
             Ok(at) => self.at(self.parts.borrow().bindings[at].1),
             Err(at) => {
                 let value = param.value().clone();
-                let var = if param.is_trained() { self.var(value) } else { self.constant(value) };
+                // Also within `no_grad`: what is made there is constant, but the parameter may be used
+                // outside of it later, and then has a gradient.
+                let trained = param.is_trained() && self.records;
+                let kind = if trained { Kind::Leaf } else { Kind::Constant };
+                let var = self.push(value, SmallVec::new(), kind);
                 self.parts.borrow_mut().bindings.insert(at, (param.id(), var.id));
                 var
             }
@@ -296,7 +303,7 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     pub fn apply<'t>(&'t self, op: impl Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
         let (first, count) = self.record(op, inputs);
-        debug_assert_eq!(count, 1, "an operation with several results: use apply_all");
+        assert!(count == 1, "apply: the operation has {count} results: use `apply_all`");
         self.at(first)
     }
 
@@ -306,7 +313,7 @@ impl<T: Float> Tape<T> {
         &'t self,
         op: impl Op<T>,
         inputs: &[Var<'t, T>],
-    ) -> SmallVec<[Var<'t, T>; 2]> {
+    ) -> SmallVec<[Var<'t, T>; 4]> {
         let (first, count) = self.record(op, inputs);
         (first..first + count).map(|id| self.at(id)).collect()
     }
