@@ -56,8 +56,7 @@ impl Activation {
     }
 }
 
-/// y = f(z), in place: the input of the kernel is its output's old content, so it is copied a tile
-/// at a time.
+/// y = f(z), in place.
 struct Activate(Activation);
 
 impl<T: Float> Body<T> for Activate {
