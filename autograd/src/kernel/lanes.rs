@@ -13,7 +13,7 @@ use std::ops::{Add, Mul};
 /// Every method may only run where the processor has the instructions of the type: inside a body
 /// called through [`by_level!`]. Pointers need no alignment; they must be good for `LEN` elements, or
 /// for those in the mask.
-#[allow(clippy::missing_safety_doc)] // Above, for all of them.
+#[allow(clippy::missing_safety_doc, reason = "stated above, once for all of them")]
 pub trait Lanes<T>: Copy {
     /// Elements in one register.
     const LEN: usize;

@@ -1,0 +1,172 @@
+//! Elementwise rules: a formula over [`Real`] as one operation with one kernel forward, one
+//! backward, and any further derivative.
+
+mod body;
+
+use std::fmt::Debug;
+
+use crate::element::Float;
+use crate::real::{Literal, Real};
+
+pub(crate) use body::{InPlace, backward, forward};
+
+/// A function of `I` numbers with `O` results, applied element by element.
+///
+/// [`fused!`](crate::fused) writes one from a closure. By hand, for a rule with data of its own or
+/// several results:
+///
+/// ```
+/// use gradus_autograd::{Fuse, Literal, Real, Rule, Tape, Tensor};
+///
+/// /// Cartesian to polar coordinates.
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// struct Norm { eps: f64 }
+///
+/// impl Rule<2, 1> for Norm {
+///     fn name(&self) -> &'static str { "norm" }
+///     fn eval<R: Real>(&self, [x, y]: [R; 2]) -> [R; 1] where f64: Literal<R> {
+///         [(x * x + y * y + self.eps).sqrt()]
+///     }
+/// }
+///
+/// let tape = Tape::<f32>::new();
+/// let (x, y) = (tape.var(Tensor::from([3.0, 5.0])), tape.var(Tensor::from([4.0, 12.0])));
+/// let [r] = Norm { eps: 0.0 }.fuse([x, y]);
+/// assert_eq!(r.value().to_vec(), [5.0, 13.0]);
+/// ```
+pub trait Rule<const I: usize, const O: usize>:
+    Copy + PartialEq + Debug + Send + Sync + 'static
+{
+    /// The name in error messages and graphs.
+    fn name(&self) -> &'static str;
+
+    /// The formula. Mark it `#[inline(always)]`: only then can it be vectorised.
+    fn eval<R: Real>(&self, x: [R; I]) -> [R; O]
+    where
+        f64: Literal<R>;
+
+    /// The compiled kernels; rules of this crate are compiled in it, once, and not in every crate that
+    /// uses them.
+    #[doc(hidden)]
+    fn kernels<T: Float>() -> Kernels<Self, T> {
+        Kernels { forward: forward::<T, Self, I, O>, backward: backward::<T, Self, I, O> }
+    }
+
+    /// Whether ∂y/∂xᵢ is 1 everywhere, so that a cotangent is handed on and not copied.
+    fn passes(&self, input: usize) -> bool {
+        let _ = input;
+        false
+    }
+}
+
+/// A kernel of a rule over slices of equal length.
+#[doc(hidden)]
+pub type Pass<R, T> = fn(&R, &[&[T]], &mut [&mut [T]]);
+
+/// The kernels of a rule: its values, and the cotangents of its inputs.
+#[doc(hidden)]
+pub struct Kernels<R, T> {
+    pub(crate) forward: Pass<R, T>,
+    pub(crate) backward: Pass<R, T>,
+}
+
+/// Rules of this crate: a type, its name in messages, its formula.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident $name:literal $([$($data:ident: $t:ty),*])? ($($x:ident),+)
+      $(passes $passes:pat,)? = $y:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(crate) struct $rule $(($(pub $t),*))?;
+
+        const _: () = {
+            const INPUTS: usize = [$(stringify!($x)),+].len();
+
+            impl $crate::Rule<INPUTS, 1> for $rule {
+                fn name(&self) -> &'static str {
+                    $name
+                }
+                #[inline(always)]
+                fn eval<R: $crate::Real>(&self, [$($x),+]: [R; INPUTS]) -> [R; 1]
+                where
+                    f64: $crate::Literal<R>,
+                {
+                    $(let $rule($($data),*) = *self;)?
+                    [$y]
+                }
+                $(fn passes(&self, input: usize) -> bool {
+                    matches!(input, $passes)
+                })?
+                fn kernels<T: $crate::Float>() -> $crate::rule::Kernels<Self, T> {
+                    $crate::rule::compiled!(single f32 $rule INPUTS);
+                    $crate::rule::compiled!(double f64 $rule INPUTS);
+                    T::choose(single(), double())
+                }
+            }
+        };
+    )*};
+}
+pub(crate) use rules;
+
+/// The kernels of one type, as functions without type parameters, so that they are compiled here.
+macro_rules! compiled {
+    ($name:ident $t:ident $rule:ident $inputs:ident) => {
+        fn $name() -> $crate::rule::Kernels<$rule, $t> {
+            fn forward(rule: &$rule, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::forward::<$t, $rule, $inputs, 1>(rule, ins, outs);
+            }
+            fn backward(rule: &$rule, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::backward::<$t, $rule, $inputs, 1>(rule, ins, outs);
+            }
+            $crate::rule::Kernels { forward, backward }
+        }
+    };
+}
+pub(crate) use compiled;
+
+/// A function of variables from a formula, as one fused operation.
+///
+/// The parameters are variables of shapes that broadcast together; numbers stand on either side of
+/// an operator. It runs as one kernel, its first derivative as another, and it can be differentiated
+/// any number of times. A rule sees nothing of its surroundings: pass what it needs as a parameter
+/// (a number or a variable of one element does).
+///
+/// ```
+/// use gradus_autograd::{fused, Tape, Tensor};
+///
+/// let gate = fused!(|x, w, b| (x * w + b).tanh() * x);
+/// let tape = Tape::<f64>::new();
+/// let x = tape.var(Tensor::from([0.5, -1.0]));
+/// let (w, b) = (tape.var(Tensor::scalar(2.0)), tape.var(Tensor::scalar(0.1)));
+/// let y = gate(x, w, b).sum();
+/// assert!((y.item() - (0.5 * 1.1_f64.tanh() + 1.9_f64.tanh())).abs() < 1e-15);
+/// let grads = y.backward();
+/// assert_eq!(grads[w].shape(), [0; 0]); // as w itself
+/// ```
+#[macro_export]
+macro_rules! fused {
+    (|$($x:ident),+ $(,)?| $body:expr) => {{
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        struct Fused;
+        impl $crate::Rule<{ [$(stringify!($x)),+].len() }, 1> for Fused {
+            fn name(&self) -> &'static str {
+                "fused"
+            }
+            #[inline(always)]
+            fn eval<R: $crate::Real>(
+                &self,
+                [$($x),+]: [R; { [$(stringify!($x)),+].len() }],
+            ) -> [R; 1]
+            where
+                f64: $crate::Literal<R>,
+            {
+                [$body]
+            }
+        }
+        #[track_caller]
+        fn call<'t, T: $crate::Float>($($x: $crate::Var<'t, T>),+) -> $crate::Var<'t, T> {
+            let [y] = $crate::Fuse::fuse(Fused, [$($x),+]);
+            y
+        }
+        call
+    }};
+}
