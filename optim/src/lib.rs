@@ -12,8 +12,10 @@ mod adam;
 mod optimizer;
 mod schedule;
 mod sgd;
+mod unrolled;
 
 pub use adam::{Adam, AdamHyper, AdamW};
-pub use optimizer::{Optimizer, Step, UpdateRule};
+pub use optimizer::{Formulas, Optimizer, Step, UpdateRule};
 pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
 pub use sgd::{Sgd, SgdHyper};
+pub use unrolled::Unrolled;

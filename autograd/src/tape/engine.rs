@@ -6,6 +6,7 @@
 //! arrives from several uses happen here, once, and never in a rule.
 
 use std::iter::zip;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -21,7 +22,7 @@ pub(crate) type Slots<T> = Vec<Option<Tensor<T>>>;
 type Few<T> = SmallVec<[T; 6]>;
 
 /// What is carried down the list: tensors or variables.
-trait Carried<'t, T: Float>: Clone {
+pub(crate) trait Carried<'t, T: Float>: Clone {
     /// Works out the cotangents of the inputs of an operation, and adds them to their slots.
     fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]);
     fn sum_to(self, like: Var<'t, T>) -> Self;
@@ -38,7 +39,7 @@ trait Carried<'t, T: Float>: Clone {
 }
 
 /// An operation on the list.
-struct At<'t, T: Float> {
+pub(crate) struct At<'t, T: Float> {
     tape: &'t Tape<T>,
     id: u32,
     results: u32,
@@ -240,17 +241,21 @@ impl<'a, T: Float> Backward<'a, T> {
     }
 }
 
-/// Carries what is in `slots` down from node `top` to where it ends. `relevant` says which nodes lead
+/// Carries what is in `slots` down over a part of the list, from its end on. `relevant` says which nodes lead
 /// to something that is asked for; a node that is in `keep` holds on to its cotangent.
 fn sweep<'t, T: Float, C: Carried<'t, T>>(
     tape: &'t Tape<T>,
-    top: u32,
-    bottom: u32,
+    nodes: Range<u32>,
     slots: &mut [Option<C>],
     relevant: impl Fn(&[Node<T>], u32) -> bool,
     keep: impl Fn(u32) -> bool,
 ) {
-    for id in (bottom..=top).rev() {
+    let has_released = !tape.parts.borrow().released.is_empty();
+    let (bottom, end) = (nodes.start, nodes.end);
+    for id in nodes.rev() {
+        if has_released {
+            tape.leave(id + 1);
+        }
         let at = {
             let nodes = &tape.parts.borrow().nodes;
             let node = &nodes[id as usize];
@@ -265,25 +270,29 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
                 needs.push(id >= bottom && relevant(nodes, id));
             }
             let mut kept = SmallVec::new();
-            for id in id..(id + results).min(top + 1) {
+            for id in id..(id + results).min(end) {
                 kept.push(keep(id));
             }
             At { tape, id, results, inputs: node.inputs.clone(), needs, bottom, kept }
         };
         if at.needs.contains(&true) {
+            tape.restore(at.inputs.iter().copied().chain(at.id..at.id + at.results));
             C::pull(&at, slots);
         }
+    }
+    if has_released {
+        tape.leave(bottom);
     }
 }
 
 /// The gradients of all leaves above `root`, as tensors.
 pub(super) fn backward<T: Float>(root: Var<'_, T>, seed: Tensor<T>) -> Gradients<T> {
-    let (tape, top) = (root.tape, root.id);
+    let (tape, end) = (root.tape, root.id + 1);
     let mut slots = T::with_spares(|spares| spares.cotangents.pop()).flatten().unwrap_or_default();
-    slots.resize_with(top as usize + 1, || None);
-    slots[top as usize] = Some(seed);
+    slots.resize_with(end as usize, || None);
+    slots[root.id as usize] = Some(seed);
     tape.with_recording(false, || {
-        sweep(tape, top, 0, &mut slots, |nodes, id| nodes[id as usize].is_tracked(), |_| false);
+        sweep(tape, 0..end, &mut slots, |nodes, id| nodes[id as usize].is_tracked(), |_| false);
     });
     let gradients = Gradients::collect(tape, &mut slots);
     slots.clear();
@@ -291,44 +300,44 @@ pub(super) fn backward<T: Float>(root: Var<'_, T>, seed: Tensor<T>) -> Gradients
     gradients
 }
 
-/// The cotangents of `wrt`, as variables, given those of `outputs`; `None` where nothing arrives.
-pub(crate) fn recorded<'t, T: Float>(
-    outputs: &[Var<'t, T>],
-    seeds: &[Option<Var<'t, T>>],
+/// The cotangents of `wrt`, given those of `outputs`; `None` where nothing arrives. As variables, recorded
+/// if the tape is recording, or as tensors.
+pub(crate) fn pull<'t, T: Float, C: Carried<'t, T>>(
+    outputs: &[(Var<'t, T>, C)],
     wrt: &[Var<'t, T>],
-) -> Vec<Option<Var<'t, T>>> {
-    let top = outputs.iter().map(|y| y.id).max();
+) -> Vec<Option<C>> {
+    let end = outputs.iter().map(|(y, _)| y.id + 1).max();
     let bottom = wrt.iter().map(|x| x.id).min();
-    let (Some(top), Some(bottom)) = (top, bottom) else { return Vec::new() };
+    let (Some(end), Some(bottom)) = (end, bottom) else { return vec![None; wrt.len()] };
     let tape = wrt[0].tape;
-    if top < bottom {
+    if end <= bottom {
         return vec![None; wrt.len()];
     }
     // What depends on `wrt`: the only nodes that a cotangent has to pass through.
-    let mut relevant = vec![false; (top - bottom + 1) as usize];
+    let mut relevant = vec![false; (end - bottom) as usize];
     let mut kept = relevant.clone();
+    let of = |id: u32| (id - bottom) as usize;
     // Through a constant nothing was tracked: what arrives there would be a part of the truth.
-    for x in wrt.iter().filter(|x| x.id <= top && x.is_tracked()) {
-        let of = |id: u32| (id - bottom) as usize;
+    for x in wrt.iter().filter(|x| x.id < end && x.is_tracked()) {
         (relevant[of(x.id)], kept[of(x.id)]) = (true, true);
     }
-    for id in bottom..=top {
+    for id in bottom..end {
         let node = tape.node(id);
-        let depends = |&input: &u32| input >= bottom && relevant[(input - bottom) as usize];
+        let depends = |&input: &u32| input >= bottom && relevant[of(input)];
         if node.is_tracked() && node.inputs.iter().any(depends) {
-            relevant[(id - bottom) as usize] = true;
+            relevant[of(id)] = true;
         }
     }
-    let mut slots: Vec<Option<Var<T>>> = vec![None; relevant.len()];
-    for (y, seed) in zip(outputs, seeds) {
-        if let (Some(seed), Some(slot)) = (seed, y.id.checked_sub(bottom)) {
-            let slot = &mut slots[slot as usize];
-            *slot = Some(slot.map_or(*seed, |sum| sum + *seed));
+    let mut slots: Vec<Option<C>> = vec![None; relevant.len()];
+    for (y, cotangent) in outputs.iter().filter(|(y, _)| y.id >= bottom) {
+        match &mut slots[of(y.id)] {
+            Some(sum) => sum.add(cotangent.clone()),
+            slot => *slot = Some(cotangent.clone()),
         }
     }
-    tape.with_recording(true, || {
-        let of = |id: u32| (id - bottom) as usize;
-        sweep(tape, top, bottom, &mut slots, |_, id| relevant[of(id)], |id| kept[of(id)]);
-    });
-    wrt.iter().map(|x| slots.get((x.id - bottom) as usize).copied().flatten()).collect()
+    sweep(tape, bottom..end, &mut slots, |_, id| relevant[of(id)], |id| kept[of(id)]);
+    let found = |x: &Var<'t, T>| {
+        if kept.get(of(x.id)) == Some(&true) { slots[of(x.id)].clone() } else { None }
+    };
+    wrt.iter().map(found).collect()
 }

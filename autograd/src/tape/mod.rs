@@ -4,6 +4,7 @@
 //! it returns ([`Gradients`]). What does *not* live here: any operation. The tape knows operations
 //! only through [`Op`].
 
+mod checkpoint;
 pub(crate) mod engine;
 mod gradients;
 mod var;
@@ -70,12 +71,19 @@ struct Parts<T: Float> {
     nodes: Vec<Node<T>>,
     /// Which variable stands for which parameter, sorted.
     bindings: Vec<(ParamId, u32)>,
-    /// New values of parameters that are not trained by gradients: running statistics.
-    updates: Vec<(ParamId, Tensor<T>)>,
+    /// New values of parameters that are not trained by gradients, running statistics, as variables.
+    updates: Vec<(ParamId, u32)>,
+    /// The parts of the list whose values are worked out again when needed, in order.
+    released: Vec<checkpoint::Region>,
 }
 
 impl<T: Float> Parts<T> {
-    const EMPTY: Self = Parts { nodes: Vec::new(), bindings: Vec::new(), updates: Vec::new() };
+    const EMPTY: Self = Parts {
+        nodes: Vec::new(),
+        bindings: Vec::new(),
+        updates: Vec::new(),
+        released: Vec::new(),
+    };
 }
 
 /// The list of the operations of one computation, and the state of that run: whether it is training,
@@ -108,8 +116,8 @@ pub struct Tape<T: Float = f32> {
     recording: Cell<bool>,
     /// Whether it records outside of `no_grad`.
     records: bool,
-    training: bool,
-    seed: u64,
+    training: Cell<bool>,
+    seed: Cell<u64>,
     draws: Cell<u32>,
     /// Tells this tape from one that was at the same address before.
     serial: u64,
@@ -117,7 +125,16 @@ pub struct Tape<T: Float = f32> {
     memory: Cell<Option<(TypeId, u32)>>,
 }
 
-static SERIAL: AtomicU64 = AtomicU64::new(0);
+/// Restores a flag when it goes out of scope, also by a panic.
+struct Restore<'a>(&'a Cell<bool>, bool);
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 impl<T: Float> Default for Tape<T> {
     fn default() -> Self {
@@ -132,8 +149,8 @@ impl<T: Float> Tape<T> {
             parts: RefCell::new(parts.unwrap_or(Parts::EMPTY)),
             recording: Cell::new(recording),
             records: recording,
-            training,
-            seed,
+            training: Cell::new(training),
+            seed: Cell::new(seed),
             draws: Cell::new(0),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             memory: Cell::new(None),
@@ -157,7 +174,20 @@ impl<T: Float> Tape<T> {
 
     /// Whether layers should behave as in training.
     pub fn is_training(&self) -> bool {
-        self.training
+        self.training.get()
+    }
+
+    /// Runs `f` in evaluation mode: a validation loss at the end of an unrolled training run.
+    pub fn evaluation<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _restore = Restore(&self.training, self.training.replace(false));
+        f()
+    }
+
+    /// Draws from now on as a fresh tape with this seed: so the draws of step k of a run are a function of
+    /// k, wherever the run was taken up.
+    pub fn reseed(&self, seed: u64) {
+        self.seed.set(seed);
+        self.draws.set(0);
     }
 
     /// Whether operations are being recorded.
@@ -179,13 +209,6 @@ impl<T: Float> Tape<T> {
     }
 
     pub(crate) fn with_recording<R>(&self, on: bool, f: impl FnOnce() -> R) -> R {
-        /// Restores the flag also when `f` panics.
-        struct Restore<'a>(&'a Cell<bool>, bool);
-        impl Drop for Restore<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.1);
-            }
-        }
         let _restore = Restore(&self.recording, self.recording.replace(on));
         f()
     }
@@ -266,21 +289,36 @@ impl<T: Float> Tape<T> {
 
     /// Notes the new value of a running statistic, from its old one. It travels with the gradients
     /// and the training step applies it: a forward pass never changes a model. If it has been noted
-    /// before on this tape, that is its old value.
-    pub fn update(&self, statistic: &Param<T>, new: impl FnOnce(&Tensor<T>) -> Tensor<T>) {
-        let noted =
-            |updates: &[(ParamId, Tensor<T>)]| updates.iter().position(|u| u.0 == statistic.id());
+    /// before on this tape, that is its old value. It is a variable, so that a loss that depends on it
+    /// after an unrolled step has the right derivative.
+    #[track_caller]
+    pub fn update<'t>(&'t self, statistic: &Param<T>, new: impl FnOnce(Var<'t, T>) -> Var<'t, T>) {
+        let noted = |updates: &[(ParamId, u32)]| updates.iter().position(|u| u.0 == statistic.id());
         let place = noted(&self.parts.borrow().updates);
-        // `new` may look at the tape: nothing is borrowed while it runs.
-        let old = place.map_or_else(
-            || statistic.value().clone(),
-            |at| self.parts.borrow().updates[at].1.clone(),
-        );
-        let value = new(&old);
+        // `new` uses the tape: nothing is borrowed while it runs.
+        let old = match place {
+            Some(at) => self.at(self.parts.borrow().updates[at].1),
+            None => self.param(statistic),
+        };
+        let id = new(old).id;
         let updates = &mut self.parts.borrow_mut().updates;
         match place {
-            Some(at) => updates[at].1 = value,
-            None => updates.push((statistic.id(), value)),
+            Some(at) => updates[at].1 = id,
+            None => updates.push((statistic.id(), id)),
+        }
+    }
+
+    /// From now on each running statistic stands for its noted value on this tape: a part of an unrolled
+    /// step.
+    pub fn apply_updates(&self) {
+        let updates = std::mem::take(&mut self.parts.borrow_mut().updates);
+        for (id, new) in updates {
+            let place = self.find(id);
+            let bindings = &mut self.parts.borrow_mut().bindings;
+            match place {
+                Ok(at) => bindings[at].1 = new,
+                Err(at) => bindings.insert(at, (id, new)),
+            }
         }
     }
 
@@ -290,10 +328,47 @@ impl<T: Float> Tape<T> {
         self.draws.set(count + 1);
         // Weyl sequence and finaliser of SplitMix64 (Steele, Lea, Flood 2014): distinct and scattered.
         let mut z =
-            self.seed.wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            self.seed.get().wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// The cotangents of `wrt`, given those of several outputs, as variables: as [`Var::vjp`]. `None`
+    /// where no output depends on one.
+    ///
+    /// # Panics
+    /// When a shape differs from that of its cotangent, or a variable is on another tape.
+    #[track_caller]
+    pub fn vjp<'t>(
+        &'t self,
+        outputs: &[(Var<'t, T>, Var<'t, T>)],
+        wrt: &[Var<'t, T>],
+    ) -> Vec<Option<Var<'t, T>>> {
+        for (y, cotangent) in outputs {
+            self.owns(*cotangent);
+            y.expect_same_shape("vjp", &cotangent.shape());
+        }
+        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns(*x));
+        engine::pull(outputs, wrt)
+    }
+
+    /// As [`vjp`](Tape::vjp), as tensors: nothing is recorded, and operations may take their fast pass. A
+    /// variable that is both an output and in `wrt` starts with the cotangent that it is given.
+    ///
+    /// # Panics
+    /// When a shape differs from that of its cotangent, or a variable is on another tape.
+    #[track_caller]
+    pub fn pull<'t>(
+        &'t self,
+        outputs: &[(Var<'t, T>, Tensor<T>)],
+        wrt: &[Var<'t, T>],
+    ) -> Vec<Option<Tensor<T>>> {
+        for (y, cotangent) in outputs {
+            y.expect_same_shape("pull", cotangent.shape());
+        }
+        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns(*x));
+        self.with_recording(false, || engine::pull(outputs, wrt))
     }
 
     /// Applies an operation with one result.
@@ -320,6 +395,7 @@ impl<T: Float> Tape<T> {
 
     #[track_caller]
     fn record(&self, op: impl Op<T>, inputs: &[Var<'_, T>]) -> (u32, u32) {
+        self.restore(inputs.iter().map(|x| x.id));
         let mut parts = self.parts.borrow_mut();
         let mut ids: SmallVec<[u32; 4]> = SmallVec::new();
         let mut tracked = false;
@@ -415,6 +491,7 @@ impl<T: Float> Drop for Tape<T> {
         parts.nodes.clear();
         parts.bindings.clear();
         parts.updates.clear();
+        parts.released.clear();
         T::with_spares(|spares| spares.tapes.push(parts));
     }
 }

@@ -24,6 +24,7 @@ impl<T: Float> Copy for Var<'_, T> {}
 
 impl<T: Float> fmt::Debug for Var<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tape.restore([self.id]);
         let node = self.tape.node(self.id);
         f.write_str(&self.op_name())?;
         write!(f, " at {}: {:?}", node.location, node.value)
@@ -38,6 +39,7 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// Its value; O(1), the buffer is shared.
     pub fn value(self) -> Tensor<T> {
+        self.tape.restore([self.id]);
         self.tape.node(self.id).value.clone()
     }
 
@@ -69,6 +71,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// When there is not exactly one element.
     #[track_caller]
     pub fn item(self) -> T {
+        self.tape.restore([self.id]);
         self.tape.node(self.id).value.item()
     }
 
@@ -167,12 +170,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// When the cotangent has another shape.
     #[track_caller]
     pub fn vjp(self, wrt: &[Var<'t, T>], cotangent: Var<'t, T>) -> Vec<Option<Var<'t, T>>> {
-        self.tape.owns(cotangent);
-        self.expect_same_shape("vjp", &cotangent.shape());
-        for x in wrt {
-            self.tape.owns(*x);
-        }
-        engine::recorded(&[self], &[Some(cotangent)], wrt)
+        self.tape.vjp(&[(self, cotangent)], wrt)
     }
 
     #[track_caller]
@@ -185,7 +183,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn expect_same_shape(self, what: &str, cotangent: &[usize]) {
+    pub(super) fn expect_same_shape(self, what: &str, cotangent: &[usize]) {
         assert!(
             *self.shape() == *cotangent,
             "{what}: the variable has shape {:?}, its cotangent {cotangent:?}",
