@@ -129,6 +129,8 @@ pub struct Optimizer<R: UpdateRule, T: Float = f32> {
 struct Group<R> {
     holds: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     change: Arc<dyn Fn(&mut R) + Send + Sync>,
+    /// The main learning rate when the group was made: a schedule may have changed it since.
+    main_lr: f64,
 }
 
 impl<R> Debug for Group<R> {
@@ -161,7 +163,8 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         holds: impl Fn(&str) -> bool + Send + Sync + 'static,
         change: impl Fn(&mut R) + Send + Sync + 'static,
     ) -> Self {
-        self.groups.push(Group { holds: Arc::new(holds), change: Arc::new(change) });
+        let main_lr = self.rule.lr();
+        self.groups.push(Group { holds: Arc::new(holds), change: Arc::new(change), main_lr });
         self
     }
 
@@ -174,10 +177,11 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     /// for the main group.
     pub(crate) fn group_of(&self, path: &str) -> Option<(R, f64)> {
         let group = self.groups.iter().rev().find(|group| (group.holds)(path))?;
-        let mut rule = self.rule.clone();
+        let (mut rule, main) = (self.rule.clone(), group.main_lr);
+        rule.set_lr(main);
         (group.change)(&mut rule);
-        let (own, main) = (rule.lr(), self.rule.lr());
-        Some((rule, if main == 0.0 { 1.0 } else { own / main }))
+        let ratio = if main == 0.0 { 1.0 } else { rule.lr() / main };
+        Some((rule, ratio))
     }
 
     pub(crate) fn has_groups(&self) -> bool {
