@@ -60,16 +60,6 @@ fn same_bits<T: Float>(
 macro_rules! both {
     ($($name:ident: $shapes:expr, $f:expr;)*) => {$(
         #[test]
-fn a_few_long_rows() {
-    // Rows long enough that each is cut, and few enough that a thread may get a single one.
-    same_bits("few long rows", || {
-        let mut all = results::<f32>(&[&[4, 100_000]], |x| x[0].sum_axes(&[1]).powf(2.0).sum());
-        all.extend(results::<f32>(&[&[2, 150_001], &[2, 1]], |x| (x[0] * x[1]).tanh().sum()));
-        all
-    });
-}
-
-#[test]
         fn $name() {
             same_bits::<f32>(stringify!($name), $shapes, $f);
             same_bits::<f64>(stringify!($name), $shapes, $f);
@@ -78,6 +68,9 @@ fn a_few_long_rows() {
 }
 
 both! {
+    // Rows long enough that each is cut, and few enough that a thread may get a single one.
+    few_long_rows: &[&[4, 100_000]], |x| x[0].sum_axes(&[1]).powf(2.0);
+    few_long_rows_broadcast: &[&[2, 150_001], &[2, 1]], |x| (x[0] * x[1]).tanh();
     a_long_sum: &[&[LONG]], |v| v[0].sum();
     a_long_mean_of_a_function: &[&[LONG]], |v| v[0].tanh().mean();
     variance: &[&[LONG]], |v| v[0].var(1);
