@@ -105,8 +105,8 @@ fn binary_crossentropy_clips() {
 fn losses_of_other_shapes_panic_at_the_users_line() {
     let tape = Tape::<f64>::new();
     let (a, b) = (tape.var(Tensor::zeros(&[3, 1])), tape.constant(Tensor::zeros(&[3])));
-    panics("binary_crossentropy: predictions [3, 1] and targets [3] differ in shape", || BinaryCrossentropy::new().of(a, b));
-    panics("bce_with_logits: predictions [3, 1] and targets [3] differ in shape", || BinaryCrossentropy::from_logits().of(a, b));
-    panics("mse: predictions [3, 1] and targets [3] differ in shape", || MeanSquaredError.of(a, b));
+    panics("binary_crossentropy: predictions [3, 1] and targets [3] differ in shape: reshape the targets to [3, 1]", || BinaryCrossentropy::new().of(a, b));
+    panics("bce_with_logits: predictions [3, 1] and targets [3] differ in shape: reshape the targets to [3, 1]", || BinaryCrossentropy::from_logits().of(a, b));
+    panics("mse: predictions [3, 1] and targets [3] differ in shape: reshape the targets to [3, 1]", || MeanSquaredError.of(a, b));
     panics("cross_entropy: logits [3] are not [n, classes], or classes [3] are not [n]", || SparseCategoricalCrossentropy.of(b, b));
 }

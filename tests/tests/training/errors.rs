@@ -33,6 +33,78 @@ fn batches_of_no_samples() {
 }
 
 #[test]
+fn no_epochs() {
+    let text = error(&mut binary(), &points(4), quiet().epochs(0));
+    assert_eq!(text, "fit: the number of epochs is 0; training takes at least 1");
+}
+
+#[test]
+#[rustfmt::skip]
+fn learning_rates_that_make_no_sense() {
+    panics("optimizer: a learning rate of -1 is negative or not finite", || Sgd::<f64>::new(-1.0));
+    panics("optimizer: a learning rate of NaN is negative or not finite", || Adam::<f64>::new(f64::NAN));
+    panics("optimizer: a learning rate of inf is negative or not finite", || AdamW::new::<f64>(f64::INFINITY));
+    Sgd::<f64>::new(0.0);
+}
+
+/// By a schedule or by a callback, in the first epoch or later; what was trained before it stays.
+#[test]
+fn learning_rates_that_stop_making_sense() {
+    let mut model = binary();
+    for (lr, word) in [(-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let at = move |bad: usize| {
+            LearningRateScheduler::new(
+                move |epoch: usize, old: f64| if epoch == bad { lr } else { old },
+            )
+        };
+        let expected = |epoch: usize| {
+            format!(
+                "fit: the learning rate of epoch {epoch} is {word}, which is negative or not finite"
+            )
+        };
+        let options = || quiet().epochs(4).callback(at(0));
+        model.optimizer.set_lr(0.1);
+        assert_eq!(error(&mut model, &points(4), options()), expected(0));
+        model.optimizer.set_lr(0.1);
+        let before = bits(&model.model);
+        let why = model.fit(&points(4), quiet().epochs(4).callback(at(2))).expect_err("a bad rate");
+        assert!(matches!(why, TrainError::LearningRate { epoch: 2, .. }));
+        assert_eq!(why.to_string(), expected(2));
+        assert_ne!(bits(&model.model), before, "two epochs were trained");
+        assert!(bits(&model.model).iter().all(|&bits| f64::from_bits(bits).is_finite()));
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn columns_of_the_same_name() {
+    let twice = |name: &str| format!("compile: the history would have two columns `{name}`: each metric needs a name of its own");
+    panics(&twice("accuracy"), || dense(1).compile(Sgd::new(0.1), MeanSquaredError, &[&Accuracy::new(), &Accuracy::from_logits()]));
+    for name in ["loss", "lr", "val_loss"] {
+        panics(&twice(name), || dense(1).compile(Sgd::new(0.1), MeanSquaredError, &[&Named(name)]));
+    }
+}
+
+/// A metric of the given name.
+struct Named(&'static str);
+
+impl Metric<f64> for Named {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn direction(&self) -> Direction {
+        Direction::Min
+    }
+    fn update(&mut self, _: &Tensor<f64>, _: &Tensor<f64>) {}
+    fn result(&self) -> f64 {
+        0.0
+    }
+    fn fresh(&self) -> Box<dyn Metric<f64>> {
+        Box::new(Named(self.0))
+    }
+}
+
+#[test]
 fn binary_labels_out_of_range() {
     for (label, word) in [(1.5, "1.5"), (-1.0, "-1"), (2.0, "2")] {
         let bad = labelled(Tensor::from([[0.0], [1.0], [label], [0.0]]));
@@ -78,8 +150,12 @@ fn targets_of_another_shape() {
             "{loss}: the model's output has shape [1] a sample, the targets {targets} (in the training data)"
         )
     };
+    const HINT: &str = ": reshape the targets to [4, 1]";
     let mut squares = dense(1).compile(Sgd::new(0.1), MeanSquaredError, &[]);
-    for (shape, word) in [(&[4][..], "[]"), (&[4, 2], "[2]"), (&[4, 1, 1], "[1, 1]")] {
+    for (shape, word, hint) in
+        [(&[4][..], "[]", HINT), (&[4, 2], "[2]", ""), (&[4, 1, 1], "[1, 1]", HINT)]
+    {
+        let word = &format!("{word}{hint}");
         let data = labelled(Tensor::zeros(shape));
         assert_eq!(error(&mut squares, &data, quiet()), expected("mean_squared_error", word));
         assert_eq!(error(&mut binary(), &data, quiet()), expected("binary_crossentropy", word));
@@ -106,15 +182,15 @@ fn a_small_last_batch_with_batch_norm() {
         )
     };
     assert_eq!(error(&mut normed(), &points(9), quiet().batch_size(4)), expected(9, 4));
-    assert_eq!(error(&mut normed(), &points(4), quiet().batch_size(1)), expected(4, 1));
-    assert_eq!(
-        error(&mut normed(), &points(4), quiet().batch_size(1).drop_last(true)),
-        expected(4, 1)
-    );
-    assert_eq!(
-        error(&mut normed(), &points(1), quiet().batch_size(4).drop_last(true)),
-        expected(1, 4)
-    );
+    // The advice must help: `drop_last` does not where all batches are too small, or the only one is.
+    let needs = "but the model needs at least 2 (batch norm has no variance of one value)";
+    let all = format!("fit: batches have 1 sample(s), {needs}: set `batch_size` to 2 or more");
+    let only = format!("fit: the only batch has 1 sample(s), {needs}: train on more samples");
+    for drop_last in [false, true] {
+        let options = |size| quiet().batch_size(size).drop_last(drop_last);
+        assert_eq!(error(&mut normed(), &points(4), options(1)), all);
+        assert_eq!(error(&mut normed(), &points(1), options(4)), only);
+    }
     // What is held out counts, too.
     assert_eq!(
         error(&mut normed(), &points(10), quiet().batch_size(4).validation_fraction(0.1)),

@@ -110,6 +110,10 @@ fn the_loss_is_a_mean_over_samples() {
     let history =
         model.fit(&data, quiet().batch_size(2).shuffle(false).drop_last(true)).expect("training");
     assert_eq!(history.column("loss"), [1.0]);
+    // The only batch stays, however small.
+    let history =
+        model.fit(&data, quiet().batch_size(4).shuffle(false).drop_last(true)).expect("training");
+    assert_eq!(history.column("loss"), [(1.0 + 1.0 + 16.0) / 3.0]);
 }
 
 /// Everything that a training of a wide model leaves behind, as bits.
