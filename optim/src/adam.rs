@@ -102,6 +102,10 @@ pub type Adam<T = f32> = Optimizer<AdamHyper, T>;
 
 impl<T: Float> Adam<T> {
     /// β₁ = 0.9, β₂ = 0.999, ε = 1e-8, no weight decay.
+    ///
+    /// # Panics
+    /// When the learning rate is negative or not finite.
+    #[track_caller]
     pub fn new(lr: f64) -> Self {
         Optimizer::with_rule(AdamHyper {
             lr,
@@ -147,6 +151,10 @@ pub struct AdamW;
 
 impl AdamW {
     /// As [`Adam::new`], with a decoupled weight decay of 0.01.
+    ///
+    /// # Panics
+    /// When the learning rate is negative or not finite.
+    #[track_caller]
     #[allow(clippy::new_ret_no_self, reason = "AdamW is Adam with another decay")]
     pub fn new<T: Float>(lr: f64) -> Adam<T> {
         let mut adam = Adam::new(lr).weight_decay(0.01);

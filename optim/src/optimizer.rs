@@ -152,7 +152,16 @@ struct Slot<R, T: Float> {
 
 impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     /// An optimiser with the given rule for all parameters.
+    ///
+    /// # Panics
+    /// When the learning rate is negative or not finite.
+    #[track_caller]
     pub fn with_rule(rule: R) -> Self {
+        let lr = rule.lr();
+        assert!(
+            lr.is_finite() && lr >= 0.0,
+            "optimizer: a learning rate of {lr} is negative or not finite"
+        );
         Optimizer { rule, groups: Vec::new(), slots: Vec::new() }
     }
 

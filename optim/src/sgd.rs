@@ -96,6 +96,10 @@ pub type Sgd<T = f32> = Optimizer<SgdHyper, T>;
 
 impl<T: Float> Sgd<T> {
     /// Plain gradient descent.
+    ///
+    /// # Panics
+    /// When the learning rate is negative or not finite.
+    #[track_caller]
     pub fn new(lr: f64) -> Self {
         let rule = SgdHyper { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         Optimizer::with_rule(rule)

@@ -4,7 +4,7 @@
 
 use gradus::optim::{Adam, AdamW, Sgd, Step};
 use gradus_autograd::{Float, Param, Tape, Tensor};
-use gradus_tests::golden::{self, Array, Case, as_f64, differences};
+use gradus_tests::golden::{self, Array, Case, Listed, as_f64, assert_none, differences};
 
 /// |found − expected| may be this, times max(1, |expected|), along a trajectory.
 const F64: f64 = 1e-9;
@@ -13,7 +13,7 @@ const F32: f64 = 1e-3;
 const TABLES: [&str; 2] = ["optimizers", "keras_optimizers"];
 
 /// Cases that the optimisers cannot express: table, cases, reason.
-const NOT_YET: &[(&str, &[usize], &str)] = &[
+const NOT_YET: &[Listed] = &[
     ("optimizers", &[3], "no dampening yet"),
     ("optimizers", &[8], "no AMSGrad yet"),
     ("optimizers", &[11, 12, 13], "no RMSprop yet"),
@@ -123,19 +123,11 @@ fn run_all<T: Float>(tolerance: f64) {
         assert_eq!(table.kind, "optimizer", "{name}");
         assert!(!table.cases.is_empty(), "{name} has no cases");
         for (number, case) in table.cases.iter().enumerate() {
-            let listed =
-                NOT_YET.iter().any(|(table, cases, _)| *table == name && cases.contains(&number));
-            match (run::<T>(name, case, tolerance), listed) {
-                (None, true) => {}
-                (None, false) => wrong.push(format!("{}: neither run nor listed", case.name)),
-                (Some(_), true) => {
-                    wrong.push(format!("{}: can be run: take it off the list", case.name))
-                }
-                (Some(found), false) => wrong.extend(found),
-            }
+            let found = run::<T>(name, case, tolerance);
+            wrong.extend(golden::run_or_listed(NOT_YET, (name, number), case, found));
         }
     }
-    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+    assert_none(&wrong);
 }
 
 #[test]
@@ -150,12 +142,7 @@ fn trajectories_in_f32() {
 
 #[test]
 fn every_listed_case_exists() {
-    for (name, cases, reason) in NOT_YET {
-        let table = golden::read(name);
-        for number in *cases {
-            assert!(table.cases.len() > *number, "{name} has no case {number} ({reason})");
-        }
-    }
+    golden::assert_exist(NOT_YET);
 }
 
 /// A model of one parameter after `steps` steps with the gradient 1.

@@ -3,6 +3,8 @@
 use gradus_autograd::{Rng, Tensor};
 use gradus_data::{DataError, Dataset, Split};
 
+use super::message;
+
 /// One feature, the row's number, and the given labels.
 fn labelled(labels: &[usize]) -> Dataset<f64> {
     let n = labels.len();
@@ -17,14 +19,6 @@ fn rows(part: &Dataset<f64>) -> Vec<usize> {
 fn sorted(mut rows: Vec<usize>) -> Vec<usize> {
     rows.sort_unstable();
     rows
-}
-
-#[track_caller]
-fn message<R>(result: Result<R, DataError>) -> String {
-    match result {
-        Ok(_) => panic!("no error"),
-        Err(error) => error.to_string(),
-    }
 }
 
 #[test]

@@ -130,12 +130,16 @@ fn losses() {
     let (x, t) = (zeros(&tape, &[2, 3]), zeros(&tape, &[2, 1]));
     panics("mse: predictions [2, 3] and targets [2, 1] differ in shape", || x.mse(t));
     panics("bce_with_logits: predictions [2, 3] and targets [2, 1] differ in shape", || x.bce_with_logits(t));
+    // Shapes of other axes, but the same numbers.
+    let (column, row) = (zeros(&tape, &[4, 1]), zeros(&tape, &[4]));
+    panics("mse: predictions [4, 1] and targets [4] differ in shape: reshape the targets to [4, 1]", || column.mse(row));
+    panics("bce_with_logits: predictions [4] and targets [4, 1] differ in shape: reshape the targets to [4]", || row.bce_with_logits(column));
     let (three, wrong, below) = (Tensor::from([0_i64, 1, 2]), Tensor::from([0_i64, 3]), Tensor::from([-1_i64, 3]));
     panics("cross_entropy: logits [2, 3] are not [n, classes], or classes [3] are not [n]", || x.cross_entropy(&three));
     panics("cross_entropy: row 1 has class 3, but there are 3 classes", || x.cross_entropy(&wrong));
     panics("cross_entropy: row 0 has class -1, but there are 3 classes", || x.cross_entropy(&below));
     let (none, no_rows) = (Tensor::from(Vec::<i64>::new()), zeros(&tape, &[0, 3]));
-    panics("cross_entropy: logits [0, 3] are not [n, classes], or classes [0] are not [n]", || no_rows.cross_entropy(&none));
+    panics("cross_entropy: logits [0, 3] have no rows to take the mean of", || no_rows.cross_entropy(&none));
 }
 
 #[test]

@@ -1,20 +1,14 @@
 //! Data sets, their batches and their scaling.
 
 use gradus_autograd::{Rng, Tensor};
-use gradus_data::{DataError, Dataset, StandardScaler};
+use gradus_data::{Dataset, StandardScaler};
+
+use super::message;
 
 /// `n` samples of shape [2, 3] that say their row, and targets [n] that do so too.
 fn counted(n: usize) -> Dataset {
     let x = Tensor::from_fn(&[n, 2, 3], |at| (at[0] * 6 + at[1] * 3 + at[2]) as f32);
     Dataset::new(x, Tensor::arange(n as f32)).unwrap()
-}
-
-#[track_caller]
-fn message<R>(result: Result<R, DataError>) -> String {
-    match result {
-        Ok(_) => panic!("no error"),
-        Err(error) => error.to_string(),
-    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The golden tables of training: losses, weights and running statistics along whole runs.
 
 use gradus::prelude::*;
-use gradus_tests::golden::{self, Array, Case, as_f64, differences};
+use gradus_tests::golden::{self, Array, Case, as_f64, assert_none, differences};
 
 /// |found − expected| may be this, times max(1, |expected|), along a trajectory.
 const F64: f64 = 1e-9;
@@ -26,10 +26,6 @@ fn set(model: &mut dyn Module<f64>, values: &[(&str, Tensor<f64>)]) {
 
 fn value(model: &dyn Module<f64>, path: &str) -> Vec<f64> {
     as_f64(model.param(path).unwrap_or_else(|| panic!("no parameter {path}")).value())
-}
-
-fn assert_none(wrong: &[String]) {
-    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// A table, of which all cases are run.
