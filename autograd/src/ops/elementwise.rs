@@ -12,7 +12,8 @@ use crate::pool::Storage;
 use crate::real::{Dual, Real, Sym};
 use crate::rule::{InPlace, Rule, rules};
 use crate::tape::{Tape, Var};
-use crate::tensor::{Dims, Tensor, layout};
+use crate::tensor::layout::{self, Strides};
+use crate::tensor::{Dims, Tensor};
 
 /// A rule as an operation.
 #[derive(Debug)]
@@ -80,13 +81,13 @@ fn read<'a, T: Float>(x: &'a Tensor<T>, shape: &Dims) -> In<'a, T> {
 }
 
 /// The strides of a row-major tensor of shape `from`, read as `to`; summed over where it repeats.
-fn spread(from: &Dims, to: &Dims) -> Dims {
+fn spread(from: &Dims, to: &Dims) -> Strides {
     let (strides, new) = (from.row_major(), to.len() - from.len());
     let step = |axis: usize| match axis.checked_sub(new) {
-        Some(at) if from[at] == to[axis] => strides[at],
+        Some(at) if axis < to.len() && from[at] == to[axis] => strides[at],
         _ => 0,
     };
-    (0..to.len()).map(step).collect()
+    std::array::from_fn(step)
 }
 
 /// The cotangents of the inputs that are asked for; in place of the others stands an empty tensor.
@@ -110,7 +111,7 @@ fn pull_all<T: Float>(
             // What nobody asks for is not written: its slice is empty.
             let strides = match asked[i] {
                 true => spread(&inputs[i].shape, shape),
-                false => shape.iter().map(|_| 0).collect(),
+                false => Strides::default(),
             };
             let add = asked[i] && inputs[i].shape != *shape;
             if add {
