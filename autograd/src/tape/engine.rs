@@ -9,7 +9,7 @@ use std::iter::zip;
 
 use smallvec::SmallVec;
 
-use super::{Gradients, Kind, Node, Tape, Var};
+use super::{Gradients, Kind, Node, Recorded, Tape, Var};
 use crate::element::Float;
 use crate::op::{Cotangents, Vjp};
 use crate::pool::Storage;
@@ -22,6 +22,11 @@ type Few<T> = SmallVec<[T; 6]>;
 
 /// What is carried down the list: tensors or variables.
 trait Carried<'t, T: Float>: Clone {
+    /// The fast pass of the operation at a node; whether it has one. The first slot is node 0's.
+    fn fast(nodes: &[Node<T>], id: u32, slots: &mut [Option<Self>]) -> bool {
+        let _ = (nodes, id, slots);
+        false
+    }
     /// Works out the cotangents of the inputs of an operation, and adds them to their slots.
     fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]);
     fn sum_to(self, like: Var<'t, T>) -> Self;
@@ -33,6 +38,24 @@ trait Carried<'t, T: Float>: Clone {
         match slot {
             Some(sum) => sum.add(cotangent),
             None => *slot = Some(cotangent),
+        }
+    }
+}
+
+/// An operation that is out of the list while its rule runs, since rules push to the list. It goes
+/// back also when the rule panics.
+struct Taken<'t, T: Float> {
+    tape: &'t Tape<T>,
+    id: u32,
+    op: Option<Recorded<T>>,
+}
+
+impl<T: Float> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        if let Some(Node { kind: Kind::Op(place, _), .. }) =
+            self.tape.parts.borrow_mut().nodes.get_mut(self.id as usize)
+        {
+            *place = self.op.take();
         }
     }
 }
@@ -67,14 +90,15 @@ impl<'t, T: Float> At<'t, T> {
         all
     }
 
-    /// Runs the rule of the operation, which is out of the list meanwhile: rules push to the list.
+    /// Runs the rule of the operation.
     fn rule(&self, cotangents: &[Option<Var<'t, T>>]) -> Cotangents<'t, T> {
-        let (tape, id) = (self.tape, self.id as usize);
-        let op = match &mut tape.parts.borrow_mut().nodes[id].kind {
+        let tape = self.tape;
+        let op = match &mut tape.parts.borrow_mut().nodes[self.id as usize].kind {
             Kind::Op(op, _) => op.take(),
             _ => None,
         };
-        let Some(op) = op else {
+        let taken = Taken { tape, id: self.id, op };
+        let Some(op) = &taken.op else {
             panic!("a rule differentiates itself: build its cotangents from its inputs' values");
         };
         let inputs: Few<Var<T>> = self.inputs.iter().map(|&id| tape.at(id)).collect();
@@ -89,9 +113,6 @@ impl<'t, T: Float> At<'t, T> {
             found.len(),
             inputs.len()
         );
-        if let Kind::Op(place, _) = &mut tape.parts.borrow_mut().nodes[id].kind {
-            *place = Some(op);
-        }
         found
     }
 
@@ -120,19 +141,19 @@ impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
 }
 
 impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
-    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
-        let tape = at.tape;
-        {
-            let nodes = &tape.parts.borrow().nodes;
-            if let Kind::Op(Some(op), _) = &nodes[at.id as usize].kind
-                && op.backward(&mut Backward { nodes, at, slots })
-            {
-                // What the operation did not look at must not stay: the slots belong to no leaf.
-                let mine = slots[at.slot(at.id)..].iter_mut().take(at.results as usize);
-                return mine.for_each(|slot| *slot = None);
-            }
+    fn fast(nodes: &[Node<T>], id: u32, slots: &mut [Option<Self>]) -> bool {
+        let node = &nodes[id as usize];
+        let Kind::Op(Some(op), results) = &node.kind else { return false };
+        let done = op.backward(&mut Backward { nodes, node, id, slots });
+        if done {
+            // What the operation did not look at must not stay: the slots belong to no leaf.
+            let mine = slots[id as usize..].iter_mut().take(*results as usize);
+            mine.for_each(|slot| *slot = None);
         }
-        let mark = tape.len();
+        done
+    }
+    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
+        let (tape, mark) = (at.tape, at.tape.len());
         let cotangents = at.cotangents(slots).into_iter().map(|g| g.map(|g| tape.constant(g)));
         let found = at.rule(&cotangents.collect::<Few<_>>());
         let mut found: Few<Option<Tensor<T>>> =
@@ -148,7 +169,7 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
         sum_to_shape(self, &like.shape())
     }
     fn add(&mut self, other: Self) {
-        crate::ops::elementwise::accumulate(self, &other);
+        crate::ops::fuse::accumulate(self, &other);
     }
 }
 
@@ -159,66 +180,76 @@ fn sum_to_shape<T: Float>(x: Tensor<T>, shape: &Dims) -> Tensor<T> {
 /// What [`Op::backward`](crate::Op::backward) may look at and give to: tensors.
 pub struct Backward<'a, T: Float> {
     nodes: &'a [Node<T>],
-    at: &'a At<'a, T>,
+    node: &'a Node<T>,
+    id: u32,
+    /// One for each node.
     slots: &'a mut [Option<Tensor<T>>],
 }
 
 impl<'a, T: Float> Backward<'a, T> {
     /// The number of inputs.
     pub fn inputs(&self) -> usize {
-        self.at.inputs.len()
+        self.node.inputs.len()
+    }
+
+    #[inline]
+    fn input_node(&self, i: usize) -> &'a Node<T> {
+        &self.nodes[self.node.inputs[i] as usize]
     }
 
     /// Input number `i`.
+    #[inline]
     pub fn input(&self, i: usize) -> &'a Tensor<T> {
-        &self.nodes[self.at.inputs[i] as usize].value
+        &self.input_node(i).value
     }
 
     /// Result number `o`.
+    #[inline]
     pub fn output(&self, o: usize) -> &'a Tensor<T> {
-        &self.nodes[self.at.id as usize + o].value
+        &self.nodes[self.id as usize + o].value
     }
 
     /// Whether somebody needs the cotangent of input `i`.
+    #[inline]
     pub fn needs(&self, i: usize) -> bool {
-        self.at.needs[i]
+        self.input_node(i).is_tracked()
+    }
+
+    fn slot(&mut self, o: usize) -> Option<&mut Option<Tensor<T>>> {
+        self.slots.get_mut(self.id as usize + o)
     }
 
     /// Whether anything depends on result `o`.
     pub fn has_cotangent(&self, o: usize) -> bool {
-        self.slots.get(self.at.slot(self.at.id) + o).is_some_and(Option::is_some)
+        self.slots.get(self.id as usize + o).is_some_and(Option::is_some)
     }
 
     /// The cotangent of result `o`, to keep or to change: it can be had once. Zeros if nothing depends
     /// on the result.
     pub fn cotangent(&mut self, o: usize) -> Tensor<T> {
-        let slot = self.at.slot(self.at.id) + o;
-        match self.slots.get_mut(slot).and_then(Option::take) {
+        match self.slot(o).and_then(Option::take) {
             Some(cotangent) => cotangent,
             None => Tensor::zeros(self.output(o).shape()),
         }
     }
 
-    /// As [`cotangent`](Backward::cotangent), for a result of rank 0: graphs of single numbers spend
-    /// their time on moving tensors about, so they do without.
+    /// As [`cotangent`](Backward::cotangent), for a result of rank 0, which may be asked for again: graphs
+    /// of single numbers spend their time on moving tensors about, so they do without.
+    #[inline]
     pub(crate) fn scalar_cotangent(&mut self, o: usize) -> T {
-        let slot = self.at.slot(self.at.id) + o;
-        match self.slots.get_mut(slot) {
-            Some(place @ Some(_)) => {
-                let value = place.as_ref().map_or(T::ZERO, |g| g.raw()[0]);
-                *place = None;
-                value
-            }
+        match self.slot(o) {
+            Some(Some(cotangent)) => cotangent.first(),
             _ => T::ZERO,
         }
     }
 
     /// As [`give`](Backward::give), for an input of rank 0.
+    #[inline]
     pub(crate) fn give_scalar(&mut self, i: usize, cotangent: T) {
-        if !self.at.needs[i] {
+        if !self.needs(i) {
             return;
         }
-        match &mut self.slots[self.at.slot(self.at.inputs[i])] {
+        match &mut self.slots[self.node.inputs[i] as usize] {
             Some(Tensor { storage: Storage::One([sum]), .. }) => *sum += cotangent,
             Some(sum) => sum.add(Tensor::scalar(cotangent)),
             slot => *slot = Some(Tensor::scalar(cotangent)),
@@ -228,12 +259,12 @@ impl<'a, T: Float> Backward<'a, T> {
     /// Adds to the cotangent of input `i`. It may have the broadcast shape of the result. Nothing
     /// happens if nobody needs it.
     pub fn give(&mut self, i: usize, cotangent: Tensor<T>) {
-        let input = self.at.inputs[i];
-        if !self.at.needs[i] {
+        let input = self.input_node(i);
+        if !input.is_tracked() {
             return;
         }
-        let cotangent = sum_to_shape(cotangent, &self.nodes[input as usize].value.shape);
-        match &mut self.slots[self.at.slot(input)] {
+        let cotangent = sum_to_shape(cotangent, &input.value.shape);
+        match &mut self.slots[self.node.inputs[i] as usize] {
             Some(sum) => sum.add(cotangent),
             slot => *slot = Some(cotangent),
         }
@@ -256,8 +287,8 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
             let node = &nodes[id as usize];
             let Kind::Op(_, results) = node.kind else { continue };
             let first = (id - bottom) as usize;
-            if slots[first..(first + results as usize).min(slots.len())].iter().all(Option::is_none)
-            {
+            let mut mine = slots[first..].iter().take(results as usize);
+            if mine.all(Option::is_none) || C::fast(nodes, id, slots) {
                 continue;
             }
             let mut needs = SmallVec::new();

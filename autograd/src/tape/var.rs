@@ -167,10 +167,10 @@ impl<'t, T: Float> Var<'t, T> {
     /// When the cotangent has another shape.
     #[track_caller]
     pub fn vjp(self, wrt: &[Var<'t, T>], cotangent: Var<'t, T>) -> Vec<Option<Var<'t, T>>> {
-        self.tape.owns(cotangent);
+        self.tape.owns("vjp", cotangent);
         self.expect_same_shape("vjp", &cotangent.shape());
         for x in wrt {
-            self.tape.owns(*x);
+            self.tape.owns("vjp", *x);
         }
         engine::recorded(&[self], &[Some(cotangent)], wrt)
     }

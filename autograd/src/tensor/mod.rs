@@ -125,6 +125,15 @@ impl<T: Element> Tensor<T> {
         &self.storage.as_slice()[self.offset..]
     }
 
+    /// The first element; there must be one.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> T {
+        match &self.storage {
+            Storage::One([x]) => *x,
+            Storage::Many(_) => self.raw()[0],
+        }
+    }
+
     /// The elements of a tensor that is known to be contiguous.
     #[inline(always)]
     #[track_caller]
