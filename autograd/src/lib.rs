@@ -28,7 +28,7 @@ mod tensor;
 
 pub use element::{Element, Float};
 pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
-pub use ops::elementwise::Fuse;
+pub use ops::fuse::Fuse;
 pub use ops::linear::Activation;
 #[doc(hidden)]
 pub use ops::loss::reshape_hint;

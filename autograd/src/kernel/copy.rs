@@ -1,10 +1,10 @@
 //! Copying between layouts.
 
 use crate::element::Element;
-use crate::tensor::Dims;
+use crate::tensor::MAX_RANK;
 
 /// Writes the elements at `strides` in `data` in the row-major order of `shape`.
-pub(crate) fn strided<T: Element>(shape: &Dims, strides: &Dims, data: &[T], out: &mut [T]) {
+pub(crate) fn strided<T: Element>(shape: &[usize], strides: &[usize], data: &[T], out: &mut [T]) {
     match (shape.split_last(), strides.split_last()) {
         _ if out.is_empty() => {}
         (Some((&n, outer)), Some((&step, steps))) => {
@@ -12,13 +12,13 @@ pub(crate) fn strided<T: Element>(shape: &Dims, strides: &Dims, data: &[T], out:
             if let ([.., rows], [.., 1]) = (outer, steps)
                 && step > 1
             {
-                let outer = Dims::new(&outer[..outer.len() - 1]);
-                return each(&outer, &Dims::new(&steps[..outer.len()]), |block, from| {
+                let outer = &outer[..outer.len() - 1];
+                return each(outer, &steps[..outer.len()], |block, from| {
                     let out = &mut out[block * rows * n..][..rows * n];
                     transpose(*rows, n, &data[from..], step, out);
                 });
             }
-            each(&Dims::new(outer), &Dims::new(steps), |row, from| {
+            each(outer, steps, |row, from| {
                 let out = &mut out[row * n..][..n];
                 match step {
                     0 => out.fill(data[from]),
@@ -36,10 +36,10 @@ pub(crate) fn strided<T: Element>(shape: &Dims, strides: &Dims, data: &[T], out:
 }
 
 /// Calls `f` with the running number and the offset of each position, in row-major order.
-pub(crate) fn each(shape: &Dims, strides: &Dims, mut f: impl FnMut(usize, usize)) {
-    let mut index: Dims = shape.iter().map(|_| 0).collect();
+pub(crate) fn each(shape: &[usize], strides: &[usize], mut f: impl FnMut(usize, usize)) {
+    let mut index = [0; MAX_RANK];
     let mut from = 0;
-    for count in 0..shape.product() {
+    for count in 0..shape.iter().product() {
         f(count, from);
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;

@@ -14,7 +14,7 @@ use super::reduce::sum_slice;
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
 use crate::pool::Storage;
-use crate::tensor::Dims;
+use crate::tensor::{Dims, layout::Strides};
 
 /// Elements of one pass through the first-level cache.
 const BLOCK: usize = 256;
@@ -55,7 +55,7 @@ pub(crate) fn run<T: Float, B: Body<T>>(body: &B, ins: &[&[T]], outs: &mut [&mut
 #[derive(Clone, Copy)]
 pub(crate) struct In<'a, T> {
     pub data: &'a [T],
-    pub strides: Dims,
+    pub strides: Strides,
 }
 
 /// An output, written at `strides`. With `add`, results are added to what is there, and an axis of
@@ -63,7 +63,7 @@ pub(crate) struct In<'a, T> {
 /// elements, and all strides 0, is not wanted.
 pub(crate) struct Out<'a, T> {
     pub data: &'a mut [T],
-    pub strides: Dims,
+    pub strides: Strides,
     pub add: bool,
 }
 
@@ -119,15 +119,11 @@ pub(crate) fn map<T: Float>(body: &Block<T>, shape: &Dims, mut ins: Ins<T>, mut 
 
 /// Merges neighbouring axes that every operand passes through without a gap, and drops axes of 1.
 fn merge<T>(shape: &Dims, ins: &mut Ins<T>, outs: &mut Outs<T>) -> Dims {
-    let mut all: SmallVec<[&mut Dims; 16]> = ins
+    let mut all: SmallVec<[&mut Strides; 16]> = ins
         .iter_mut()
         .map(|x| &mut x.strides)
         .chain(outs.iter_mut().map(|y| &mut y.strides))
         .collect();
-    if shape.is_empty() {
-        all.iter_mut().for_each(|s| s.push(0));
-        return Dims::new(&[1]);
-    }
     let mut sizes = *shape;
     let mut kept = 0; // axes 0..kept are done; the last of them may still grow
     for axis in 0..shape.len() {
@@ -147,7 +143,6 @@ fn merge<T>(shape: &Dims, ins: &mut Ins<T>, outs: &mut Outs<T>) -> Dims {
     if kept == 0 {
         (sizes, kept) = (Dims::new(&[1]), 1);
     }
-    all.iter_mut().for_each(|s| **s = Dims::new(&s[..kept]));
     Dims::new(&sizes[..kept])
 }
 
@@ -204,8 +199,7 @@ struct Place {
 
 impl Place {
     #[inline(always)]
-    fn of(strides: &Dims, outer: &Dims, mut index: usize) -> Self {
-        let rank = strides.len();
+    fn of(strides: &Strides, rank: usize, outer: &Dims, mut index: usize) -> Self {
         let (mut at, row) = (0, if rank > 1 { strides[rank - 2] } else { 0 });
         for axis in (0..outer.len()).rev() {
             at += index % outer[axis] * strides[axis];
@@ -243,7 +237,7 @@ fn patches<T: Float>(body: &Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [O
                 let len = patch.rows * patch.cols;
                 let mut slices = Slices::new();
                 for (i, (x, stage)) in zip(ins, stage_in.chunks_exact_mut(block)).enumerate() {
-                    let place = Place::of(&x.strides, &outer, index);
+                    let place = Place::of(&x.strides, rank, &outer, index);
                     let from = &x.data[place.at + top * place.row + left * place.col..];
                     if place.is_whole(&patch) {
                         slices.push(&from[..len]);
@@ -259,7 +253,7 @@ fn patches<T: Float>(body: &Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [O
                 }
                 let mut slices_mut = SlicesMut::new();
                 for (y, stage) in zip(&mut *outs, stage_out.chunks_exact_mut(block)) {
-                    let place = Place::of(&y.strides, &outer, index);
+                    let place = Place::of(&y.strides, rank, &outer, index);
                     let at = place.at + top * place.row + left * place.col;
                     slices_mut.push(match (y.add, y.data.is_empty()) {
                         (true, _) => &mut stage[..len],
@@ -271,7 +265,7 @@ fn patches<T: Float>(body: &Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [O
                 drop(slices_mut);
                 for (y, stage) in zip(&mut *outs, stage_out.chunks_exact(block)) {
                     if y.add {
-                        let place = Place::of(&y.strides, &outer, index);
+                        let place = Place::of(&y.strides, rank, &outer, index);
                         let at = place.at + top * place.row + left * place.col;
                         scatter(&place, &patch, &stage[..len], &mut y.data[at..]);
                     }

@@ -2,7 +2,7 @@
 
 use crate::element::Float;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
-use crate::ops::elementwise::Fuse;
+use crate::ops::fuse::Fuse;
 use crate::rule::rules;
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};

@@ -60,12 +60,8 @@ impl<T: Float> Op<T> for CrossEntropy {
     }
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
         cx.through(|x| {
-            let classes = Tensor {
-                storage: self.classes.clone(),
-                shape: Dims::new(&[x[0].shape()[0], 1]),
-                strides: Dims::new(&[1, 1]),
-                offset: 0,
-            };
+            let (storage, shape) = (self.classes.clone(), Dims::new(&[x[0].shape()[0], 1]));
+            let classes = Tensor { storage, shape, strides: shape.row_major(), offset: 0 };
             smallvec![-x[0].log_softmax(1).gather(1, &classes).mean()]
         })
     }

@@ -45,14 +45,13 @@ impl<T: Float> Op<T> for MatMul {
         };
         let (a, b) = (whole(a), whole(b));
         let shape: Dims = batch.iter().copied().chain([m, n]).collect();
-        let leading = |x: &Tensor<T>| Dims::new(&x.strides[..batch.len()]);
         [Tensor::build(shape, |c| {
             if k == 0 || c.is_empty() {
                 return c.fill(T::ZERO);
             }
             let mut offsets = Vec::with_capacity(batch.product());
-            each(&batch, &leading(&b), |_, at| offsets.push(at));
-            each(&batch, &leading(&a), |i, at| {
+            each(&batch, b.strides(), |_, at| offsets.push(at));
+            each(&batch, a.strides(), |i, at| {
                 let (mut a, mut b) = (matrix(&a), matrix(&b));
                 (a.data, b.data) = (&a.data[at..], &b.data[offsets[i]..]);
                 T::product([m, k, n], a, b, &mut c[i * m * n..][..m * n], false);

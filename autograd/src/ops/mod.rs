@@ -6,6 +6,7 @@
 
 pub(crate) mod dropout;
 pub(crate) mod elementwise;
+pub(crate) mod fuse;
 pub(crate) mod index;
 pub(crate) mod linear;
 pub(crate) mod loss;

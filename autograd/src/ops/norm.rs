@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 
-use super::elementwise::evaluate;
+use super::fuse::evaluate;
 use crate::element::Float;
 use crate::fused;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};

@@ -4,7 +4,7 @@
 use super::{Real, operators};
 use crate::element::Float;
 use crate::ops::elementwise as rules;
-use crate::ops::elementwise::Elementwise;
+use crate::ops::fuse::Elementwise;
 use crate::rule::Rule;
 use crate::tape::Var;
 

@@ -5,13 +5,14 @@
 //! overlap, and gives up; with arrays of fixed length there is no bounds check and no remainder in the
 //! loop, and it always vectorises. What is left at the end is filled up to a tile and goes through the
 //! same code: every rule is compiled for two precisions and three instruction sets, and a second copy
-//! of the loop for the rest would double that. A single number is a tile of its own length.
+//! of the loop for the rest would double that. A single number goes without all of this.
 
 use std::iter::zip;
 
 use super::Rule;
 use crate::element::Float;
 use crate::kernel::map::{Body, run};
+use crate::kernel::simd::{Kernel, dispatch};
 use crate::real::{Dual, Num, Real};
 
 /// Elements of a tile.
@@ -19,18 +20,18 @@ const TILE: usize = 32;
 
 /// The next `n` elements of each operand as a tile; filled up, in `rest`, if they are fewer.
 #[inline(always)]
-fn tiles<'a, T: Float, const J: usize, const N: usize>(
+fn tiles<'a, T: Float, const J: usize>(
     operands: [&'a [T]; J],
     n: usize,
-    rest: &'a mut [[T; N]; J],
-) -> [&'a [T; N]; J] {
-    if n < N {
+    rest: &'a mut [[T; TILE]; J],
+) -> [&'a [T; TILE]; J] {
+    if n < TILE {
         for (rest, operand) in zip(&mut *rest, operands) {
             rest[..n].copy_from_slice(&operand[..n]);
         }
     }
     let mut tiles = rest.each_ref();
-    if n == N {
+    if n == TILE {
         for (tile, operand) in zip(&mut tiles, operands) {
             match operand.first_chunk() {
                 Some(chunk) => *tile = chunk,
@@ -53,18 +54,13 @@ fn skip<'a, T, const J: usize>(operands: &[&'a [T]], start: usize) -> [&'a [T]; 
 
 /// Writes `n` elements to each output that is wanted.
 #[inline(always)]
-fn write<T: Float, const N: usize>(
-    outs: &mut [&mut [T]],
-    start: usize,
-    n: usize,
-    results: &[[T; N]],
-) {
+fn write<T: Float>(outs: &mut [&mut [T]], start: usize, n: usize, results: &[[T; TILE]]) {
     for (out, result) in zip(outs, results) {
         if out.is_empty() {
             continue;
         }
         match out[start..].first_chunk_mut() {
-            Some(out) if n == N => *out = *result,
+            Some(out) if n == TILE => *out = *result,
             _ => out[start..][..n].copy_from_slice(&result[..n]),
         }
     }
@@ -76,23 +72,20 @@ pub(crate) fn forward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
     ins: &[&[T]],
     outs: &mut [&mut [T]],
 ) {
-    match ins[0].len() {
-        1 => run(&Forward::<R, I, O, 1>(*rule), ins, outs),
-        _ => run(&Forward::<R, I, O, TILE>(*rule), ins, outs),
-    }
+    run(&Forward::<R, I, O>(*rule), ins, outs);
 }
 
-/// A rule as a kernel, in tiles of `N`: reading 1.
-struct Forward<R, const I: usize, const O: usize, const N: usize>(R);
+/// A rule as a kernel: reading 1.
+struct Forward<R, const I: usize, const O: usize>(R);
 
-impl<R, const I: usize, const O: usize, const N: usize> Forward<R, I, O, N> {
+impl<R, const I: usize, const O: usize> Forward<R, I, O> {
     #[inline(always)]
-    fn tile<T: Float, const FMA: bool>(&self, x: [&[T; N]; I]) -> [[T; N]; O]
+    fn tile<T: Float, const FMA: bool>(&self, x: [&[T; TILE]; I]) -> [[T; TILE]; O]
     where
         R: Rule<I, O>,
     {
-        let mut out = [[T::ZERO; N]; O];
-        for k in 0..N {
+        let mut out = [[T::ZERO; TILE]; O];
+        for k in 0..TILE {
             let mut numbers = [Num::<T, FMA>(T::ZERO); I];
             for i in 0..I {
                 numbers[i].0 = x[i][k];
@@ -106,14 +99,12 @@ impl<R, const I: usize, const O: usize, const N: usize> Forward<R, I, O, N> {
     }
 }
 
-impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize, const N: usize> Body<T>
-    for Forward<R, I, O, N>
-{
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Forward<R, I, O> {
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
-        let (len, mut rest) = (ins[0].len(), [[T::ONE; N]; I]);
-        for start in (0..len).step_by(N) {
-            let n = N.min(len - start);
+        let (len, mut rest) = (ins[0].len(), [[T::ONE; TILE]; I]);
+        for start in (0..len).step_by(TILE) {
+            let n = TILE.min(len - start);
             let y = self.tile::<T, FMA>(tiles(skip(ins, start), n, &mut rest));
             write(outs, start, n, &y);
         }
@@ -166,7 +157,7 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for InPlac
         for start in (0..len).step_by(TILE) {
             let n = TILE.min(len - start);
             let x = self.operands(ins, states, &constants, start);
-            let y = Forward::<R, I, O, TILE>(self.rule).tile::<T, FMA>(tiles(x, n, &mut rest));
+            let y = Forward::<R, I, O>(self.rule).tile::<T, FMA>(tiles(x, n, &mut rest));
             write(states, start, n, &y);
         }
     }
@@ -178,52 +169,112 @@ pub(crate) fn backward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
     ins: &[&[T]],
     outs: &mut [&mut [T]],
 ) {
-    match ins[0].len() {
-        1 => run(&Backward::<R, I, O, 1>(*rule), ins, outs),
-        _ => run(&Backward::<R, I, O, TILE>(*rule), ins, outs),
-    }
+    run(&Backward::<R, I, O>(*rule), ins, outs);
 }
 
 /// The derivative of a rule as a kernel: reading 2.
-struct Backward<R, const I: usize, const O: usize, const N: usize>(R);
+struct Backward<R, const I: usize, const O: usize>(R);
 
-impl<R, const I: usize, const O: usize, const N: usize> Backward<R, I, O, N> {
+impl<R, const I: usize, const O: usize> Backward<R, I, O> {
     #[inline(always)]
-    fn tile<T: Float, const FMA: bool>(&self, x: [&[T; N]; I], g: [&[T; N]; O]) -> [[T; N]; I]
+    fn tile<T: Float, const FMA: bool>(
+        &self,
+        x: [&[T; TILE]; I],
+        g: [&[T; TILE]; O],
+    ) -> [[T; TILE]; I]
     where
         R: Rule<I, O>,
     {
-        let mut out = [[T::ZERO; N]; I];
-        for k in 0..N {
-            let mut duals = [Dual::<Num<T, FMA>, I>::constant(Num(T::ZERO)); I];
+        let mut out = [[T::ZERO; TILE]; I];
+        for k in 0..TILE {
+            let (mut point, mut cotangents) = ([T::ZERO; I], [T::ZERO; O]);
             for i in 0..I {
-                duals[i] = Dual::input(Num(x[i][k]), i);
+                point[i] = x[i][k];
             }
-            let y = self.0.eval(duals);
-            for (i, out) in out.iter_mut().enumerate() {
-                let mut sum = T::ZERO;
-                for o in 0..O {
-                    sum += Num::<T, FMA>(g[o][k]).carry(y[o].tangents[i]).0;
-                }
-                out[k] = sum;
+            for o in 0..O {
+                cotangents[o] = g[o][k];
+            }
+            let pulled = pull::<T, R, I, O, FMA>(&self.0, point, cotangents);
+            for i in 0..I {
+                out[i][k] = pulled[i];
             }
         }
         out
     }
 }
 
-impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize, const N: usize> Body<T>
-    for Backward<R, I, O, N>
-{
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Backward<R, I, O> {
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let (x, g) = ins.split_at(I);
-        let (len, mut rest, mut rest_g) = (x[0].len(), [[T::ONE; N]; I], [[T::ONE; N]; O]);
-        for start in (0..len).step_by(N) {
-            let n = N.min(len - start);
+        let (len, mut rest, mut rest_g) = (x[0].len(), [[T::ONE; TILE]; I], [[T::ONE; TILE]; O]);
+        for start in (0..len).step_by(TILE) {
+            let n = TILE.min(len - start);
             let x = tiles(skip(x, start), n, &mut rest);
             let g = tiles(skip(g, start), n, &mut rest_g);
             write(outs, start, n, &self.tile::<T, FMA>(x, g));
         }
     }
+}
+
+/// The values of a rule at one point.
+pub(crate) fn value<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
+    rule: &R,
+    x: &[T],
+    y: &mut [T],
+) {
+    struct Value<'a, R, T, const I: usize, const O: usize>(&'a R, &'a [T], &'a mut [T]);
+    impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Kernel for Value<'_, R, T, I, O> {
+        type Out = ();
+        #[inline(always)]
+        fn run<const FMA: bool>(self) {
+            let Some(x) = self.1.first_chunk::<I>() else { unreachable!("a number an input") };
+            let y = self.0.eval(x.map(Num::<T, FMA>));
+            zip(self.2, y).for_each(|(to, y)| *to = y.0);
+        }
+    }
+    dispatch(Value(rule, x, y));
+}
+
+/// The cotangents of the inputs at one point, from those of the results.
+pub(crate) fn slopes<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
+    rule: &R,
+    x: &[T],
+    g: &[T],
+    out: &mut [T],
+) {
+    struct Slopes<'a, R, T, const I: usize, const O: usize>(&'a R, [&'a [T]; 2], &'a mut [T]);
+    impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Kernel for Slopes<'_, R, T, I, O> {
+        type Out = ();
+        #[inline(always)]
+        fn run<const FMA: bool>(self) {
+            let [x, g] = self.1;
+            let (Some(x), Some(g)) = (x.first_chunk(), g.first_chunk()) else {
+                unreachable!("a number an input and a result")
+            };
+            zip(self.2, pull::<T, R, I, O, FMA>(self.0, *x, *g)).for_each(|(to, g)| *to = g);
+        }
+    }
+    dispatch(Slopes(rule, [x, g], out));
+}
+
+/// The cotangents of the inputs of one element: reading 2.
+#[inline(always)]
+fn pull<T: Float, R: Rule<I, O>, const I: usize, const O: usize, const FMA: bool>(
+    rule: &R,
+    x: [T; I],
+    g: [T; O],
+) -> [T; I] {
+    let mut duals = [Dual::<Num<T, FMA>, I>::constant(Num(T::ZERO)); I];
+    for i in 0..I {
+        duals[i] = Dual::input(Num(x[i]), i);
+    }
+    let y = rule.eval(duals);
+    let mut out = [T::ZERO; I];
+    for (i, sum) in out.iter_mut().enumerate() {
+        for o in 0..O {
+            *sum += Num::<T, FMA>(g[o]).carry(y[o].tangents[i]).0;
+        }
+    }
+    out
 }

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use crate::element::Float;
 use crate::real::{Literal, Real};
 
-pub(crate) use body::{InPlace, backward, forward};
+pub(crate) use body::{InPlace, backward, forward, slopes, value};
 
 /// A function of `I` numbers with `O` results, applied element by element.
 ///
@@ -49,7 +49,12 @@ pub trait Rule<const I: usize, const O: usize>:
     /// uses them.
     #[doc(hidden)]
     fn kernels<T: Float>() -> Kernels<Self, T> {
-        Kernels { forward: forward::<T, Self, I, O>, backward: backward::<T, Self, I, O> }
+        Kernels {
+            forward: forward::<T, Self, I, O>,
+            backward: backward::<T, Self, I, O>,
+            value: value::<T, Self, I, O>,
+            slopes: slopes::<T, Self, I, O>,
+        }
     }
 
     /// Whether ∂y/∂xᵢ is 1 everywhere, so that a cotangent is handed on and not copied.
@@ -63,11 +68,22 @@ pub trait Rule<const I: usize, const O: usize>:
 #[doc(hidden)]
 pub type Pass<R, T> = fn(&R, &[&[T]], &mut [&mut [T]]);
 
-/// The kernels of a rule: its values, and the cotangents of its inputs.
+/// A kernel of a rule at a single point, from its inputs in a row.
+#[doc(hidden)]
+pub type Point<R, T> = fn(&R, &[T], &mut [T]);
+
+/// The cotangents of its inputs there, from its inputs and the cotangents of its results.
+#[doc(hidden)]
+pub type Slopes<R, T> = fn(&R, &[T], &[T], &mut [T]);
+
+/// The kernels of a rule: its values, and the cotangents of its inputs; and both for single numbers, where
+/// slices of slices would take longer than the arithmetic.
 #[doc(hidden)]
 pub struct Kernels<R, T> {
     pub(crate) forward: Pass<R, T>,
     pub(crate) backward: Pass<R, T>,
+    pub(crate) value: Point<R, T>,
+    pub(crate) slopes: Slopes<R, T>,
 }
 
 /// Rules of this crate: a type, its name in messages, its formula.
@@ -117,7 +133,13 @@ macro_rules! compiled {
             fn backward(rule: &$rule, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
                 $crate::rule::backward::<$t, $rule, $inputs, 1>(rule, ins, outs);
             }
-            $crate::rule::Kernels { forward, backward }
+            fn value(rule: &$rule, x: &[$t], y: &mut [$t]) {
+                $crate::rule::value::<$t, $rule, $inputs, 1>(rule, x, y);
+            }
+            fn slopes(rule: &$rule, x: &[$t], g: &[$t], out: &mut [$t]) {
+                $crate::rule::slopes::<$t, $rule, $inputs, 1>(rule, x, g, out);
+            }
+            $crate::rule::Kernels { forward, backward, value, slopes }
         }
     };
 }

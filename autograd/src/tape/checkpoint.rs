@@ -70,6 +70,21 @@ impl<T: Float> Tape<T> {
         }
     }
 
+    /// Works out the released values that the rule of an operation may look at, if `wanted` says of its results
+    /// that it will run.
+    pub(super) fn restore_for(&self, id: u32, wanted: impl Fn(u32, u32) -> bool) {
+        let ids: SmallVec<[u32; 8]> = {
+            let node = self.node(id);
+            match node.kind {
+                Kind::Op(_, results) if wanted(id, results) => {
+                    node.inputs.iter().copied().chain(id..id + results).collect()
+                }
+                _ => return,
+            }
+        };
+        self.restore(ids);
+    }
+
     /// Works out again all values of the part that `id` is in, if its own is missing.
     #[cold]
     fn restore_region_of(&self, id: u32) {

@@ -6,11 +6,10 @@
 //! arrives from several uses happen here, once, and never in a rule.
 
 use std::iter::zip;
-use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::{Gradients, Kind, Node, Tape, Var};
+use super::{Gradients, Kind, Node, Recorded, Tape, Var};
 use crate::element::Float;
 use crate::op::{Cotangents, Vjp};
 use crate::pool::Storage;
@@ -21,8 +20,41 @@ pub(crate) type Slots<T> = Vec<Option<Tensor<T>>>;
 
 type Few<T> = SmallVec<[T; 6]>;
 
+/// Where a reverse pass ends, and what is asked of it.
+pub(crate) struct Scope<'a> {
+    /// The node of the first slot.
+    bottom: u32,
+    /// For each node from there on, whether it leads to something that is asked for, and whether it is that
+    /// itself and keeps its cotangent. Without: every leaf is asked for.
+    asked: Option<(&'a [bool], &'a [bool])>,
+}
+
+impl Scope<'_> {
+    #[inline]
+    fn slot(&self, id: u32) -> usize {
+        (id - self.bottom) as usize
+    }
+
+    #[inline]
+    fn needs<T: Float>(&self, nodes: &[Node<T>], id: u32) -> bool {
+        match self.asked {
+            None => nodes[id as usize].is_tracked(),
+            Some((relevant, _)) => id >= self.bottom && relevant[self.slot(id)],
+        }
+    }
+
+    fn keeps(&self, id: u32) -> bool {
+        self.asked.is_some_and(|(_, kept)| kept[self.slot(id)])
+    }
+}
+
 /// What is carried down the list: tensors or variables.
 pub(crate) trait Carried<'t, T: Float>: Clone {
+    /// The fast pass of the operation at a node; whether it has one.
+    fn fast(scope: &Scope<'_>, nodes: &[Node<T>], id: u32, slots: &mut [Option<Self>]) -> bool {
+        let _ = (scope, nodes, id, slots);
+        false
+    }
     /// Works out the cotangents of the inputs of an operation, and adds them to their slots.
     fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]);
     fn sum_to(self, like: Var<'t, T>) -> Self;
@@ -34,6 +66,24 @@ pub(crate) trait Carried<'t, T: Float>: Clone {
         match slot {
             Some(sum) => sum.add(cotangent),
             None => *slot = Some(cotangent),
+        }
+    }
+}
+
+/// An operation that is out of the list while its rule runs, since rules push to the list. It goes
+/// back also when the rule panics.
+struct Taken<'t, T: Float> {
+    tape: &'t Tape<T>,
+    id: u32,
+    op: Option<Recorded<T>>,
+}
+
+impl<T: Float> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        if let Some(Node { kind: Kind::Op(place, _), .. }) =
+            self.tape.parts.borrow_mut().nodes.get_mut(self.id as usize)
+        {
+            *place = self.op.take();
         }
     }
 }
@@ -68,14 +118,15 @@ impl<'t, T: Float> At<'t, T> {
         all
     }
 
-    /// Runs the rule of the operation, which is out of the list meanwhile: rules push to the list.
+    /// Runs the rule of the operation.
     fn rule(&self, cotangents: &[Option<Var<'t, T>>]) -> Cotangents<'t, T> {
-        let (tape, id) = (self.tape, self.id as usize);
-        let op = match &mut tape.parts.borrow_mut().nodes[id].kind {
+        let tape = self.tape;
+        let op = match &mut tape.parts.borrow_mut().nodes[self.id as usize].kind {
             Kind::Op(op, _) => op.take(),
             _ => None,
         };
-        let Some(op) = op else {
+        let taken = Taken { tape, id: self.id, op };
+        let Some(op) = &taken.op else {
             panic!("a rule differentiates itself: build its cotangents from its inputs' values");
         };
         let inputs: Few<Var<T>> = self.inputs.iter().map(|&id| tape.at(id)).collect();
@@ -90,9 +141,6 @@ impl<'t, T: Float> At<'t, T> {
             found.len(),
             inputs.len()
         );
-        if let Kind::Op(place, _) = &mut tape.parts.borrow_mut().nodes[id].kind {
-            *place = Some(op);
-        }
         found
     }
 
@@ -121,19 +169,23 @@ impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
 }
 
 impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
-    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
-        let tape = at.tape;
-        {
-            let nodes = &tape.parts.borrow().nodes;
-            if let Kind::Op(Some(op), _) = &nodes[at.id as usize].kind
-                && op.backward(&mut Backward { nodes, at, slots })
-            {
-                // What the operation did not look at must not stay: the slots belong to no leaf.
-                let mine = slots[at.slot(at.id)..].iter_mut().take(at.results as usize);
-                return mine.for_each(|slot| *slot = None);
-            }
+    fn fast(scope: &Scope<'_>, nodes: &[Node<T>], id: u32, slots: &mut [Option<Self>]) -> bool {
+        let node = &nodes[id as usize];
+        let Kind::Op(Some(op), results) = &node.kind else { return false };
+        let end = (id + results).min(scope.bottom + slots.len() as u32);
+        if scope.asked.is_some() && (id..end).any(|id| scope.keeps(id)) {
+            return false; // its slots must stay
         }
-        let mark = tape.len();
+        let done = op.backward(&mut Backward { scope, nodes, node, id, slots });
+        if done {
+            // What the operation did not look at must not stay: the slots belong to no leaf.
+            let mine = slots[scope.slot(id)..].iter_mut().take(*results as usize);
+            mine.for_each(|slot| *slot = None);
+        }
+        done
+    }
+    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
+        let (tape, mark) = (at.tape, at.tape.len());
         let cotangents = at.cotangents(slots).into_iter().map(|g| g.map(|g| tape.constant(g)));
         let found = at.rule(&cotangents.collect::<Few<_>>());
         let mut found: Few<Option<Tensor<T>>> =
@@ -149,7 +201,7 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
         sum_to_shape(self, &like.shape())
     }
     fn add(&mut self, other: Self) {
-        crate::ops::elementwise::accumulate(self, &other);
+        crate::ops::fuse::accumulate(self, &other);
     }
 }
 
@@ -159,67 +211,77 @@ fn sum_to_shape<T: Float>(x: Tensor<T>, shape: &Dims) -> Tensor<T> {
 
 /// What [`Op::backward`](crate::Op::backward) may look at and give to: tensors.
 pub struct Backward<'a, T: Float> {
+    scope: &'a Scope<'a>,
     nodes: &'a [Node<T>],
-    at: &'a At<'a, T>,
+    node: &'a Node<T>,
+    id: u32,
     slots: &'a mut [Option<Tensor<T>>],
 }
 
 impl<'a, T: Float> Backward<'a, T> {
     /// The number of inputs.
     pub fn inputs(&self) -> usize {
-        self.at.inputs.len()
+        self.node.inputs.len()
+    }
+
+    #[inline]
+    fn input_node(&self, i: usize) -> &'a Node<T> {
+        &self.nodes[self.node.inputs[i] as usize]
     }
 
     /// Input number `i`.
+    #[inline]
     pub fn input(&self, i: usize) -> &'a Tensor<T> {
-        &self.nodes[self.at.inputs[i] as usize].value
+        &self.input_node(i).value
     }
 
     /// Result number `o`.
+    #[inline]
     pub fn output(&self, o: usize) -> &'a Tensor<T> {
-        &self.nodes[self.at.id as usize + o].value
+        &self.nodes[self.id as usize + o].value
     }
 
     /// Whether somebody needs the cotangent of input `i`.
+    #[inline]
     pub fn needs(&self, i: usize) -> bool {
-        self.at.needs[i]
+        self.scope.needs(self.nodes, self.node.inputs[i])
+    }
+
+    fn slot(&mut self, o: usize) -> Option<&mut Option<Tensor<T>>> {
+        self.slots.get_mut(self.scope.slot(self.id) + o)
     }
 
     /// Whether anything depends on result `o`.
     pub fn has_cotangent(&self, o: usize) -> bool {
-        self.slots.get(self.at.slot(self.at.id) + o).is_some_and(Option::is_some)
+        self.slots.get(self.scope.slot(self.id) + o).is_some_and(Option::is_some)
     }
 
     /// The cotangent of result `o`, to keep or to change: it can be had once. Zeros if nothing depends
     /// on the result.
     pub fn cotangent(&mut self, o: usize) -> Tensor<T> {
-        let slot = self.at.slot(self.at.id) + o;
-        match self.slots.get_mut(slot).and_then(Option::take) {
+        match self.slot(o).and_then(Option::take) {
             Some(cotangent) => cotangent,
             None => Tensor::zeros(self.output(o).shape()),
         }
     }
 
-    /// As [`cotangent`](Backward::cotangent), for a result of rank 0: graphs of single numbers spend
-    /// their time on moving tensors about, so they do without.
+    /// As [`cotangent`](Backward::cotangent), for a result of rank 0, which may be asked for again: graphs
+    /// of single numbers spend their time on moving tensors about, so they do without.
+    #[inline]
     pub(crate) fn scalar_cotangent(&mut self, o: usize) -> T {
-        let slot = self.at.slot(self.at.id) + o;
-        match self.slots.get_mut(slot) {
-            Some(place @ Some(_)) => {
-                let value = place.as_ref().map_or(T::ZERO, |g| g.raw()[0]);
-                *place = None;
-                value
-            }
+        match self.slot(o) {
+            Some(Some(cotangent)) => cotangent.first(),
             _ => T::ZERO,
         }
     }
 
     /// As [`give`](Backward::give), for an input of rank 0.
+    #[inline]
     pub(crate) fn give_scalar(&mut self, i: usize, cotangent: T) {
-        if !self.at.needs[i] {
+        if !self.needs(i) {
             return;
         }
-        match &mut self.slots[self.at.slot(self.at.inputs[i])] {
+        match &mut self.slots[self.scope.slot(self.node.inputs[i])] {
             Some(Tensor { storage: Storage::One([sum]), .. }) => *sum += cotangent,
             Some(sum) => sum.add(Tensor::scalar(cotangent)),
             slot => *slot = Some(Tensor::scalar(cotangent)),
@@ -229,56 +291,48 @@ impl<'a, T: Float> Backward<'a, T> {
     /// Adds to the cotangent of input `i`. It may have the broadcast shape of the result. Nothing
     /// happens if nobody needs it.
     pub fn give(&mut self, i: usize, cotangent: Tensor<T>) {
-        let input = self.at.inputs[i];
-        if !self.at.needs[i] {
+        if !self.needs(i) {
             return;
         }
-        let cotangent = sum_to_shape(cotangent, &self.nodes[input as usize].value.shape);
-        match &mut self.slots[self.at.slot(input)] {
+        let cotangent = sum_to_shape(cotangent, &self.input(i).shape);
+        match &mut self.slots[self.scope.slot(self.node.inputs[i])] {
             Some(sum) => sum.add(cotangent),
             slot => *slot = Some(cotangent),
         }
     }
 }
 
-/// Carries what is in `slots` down over a part of the list, from its end on. `relevant` says which nodes lead
-/// to something that is asked for; a node that is in `keep` holds on to its cotangent.
+/// Carries what is in `slots` down the list, from its end on.
 fn sweep<'t, T: Float, C: Carried<'t, T>>(
     tape: &'t Tape<T>,
-    nodes: Range<u32>,
+    scope: &Scope<'_>,
     slots: &mut [Option<C>],
-    relevant: impl Fn(&[Node<T>], u32) -> bool,
-    keep: impl Fn(u32) -> bool,
 ) {
+    let (bottom, end) = (scope.bottom, scope.bottom + slots.len() as u32);
     let has_released = !tape.parts.borrow().released.is_empty();
-    let (bottom, end) = (nodes.start, nodes.end);
-    for id in nodes.rev() {
+    for id in (bottom..end).rev() {
         if has_released {
             tape.leave(id + 1);
+            tape.restore_for(id, |first, results| {
+                slots[scope.slot(first)..].iter().take(results as usize).any(Option::is_some)
+            });
         }
         let at = {
             let nodes = &tape.parts.borrow().nodes;
             let node = &nodes[id as usize];
             let Kind::Op(_, results) = node.kind else { continue };
-            let first = (id - bottom) as usize;
-            if slots[first..(first + results as usize).min(slots.len())].iter().all(Option::is_none)
+            let mut mine = slots[scope.slot(id)..].iter().take(results as usize);
+            if mine.all(Option::is_none)
+                || !node.inputs.iter().any(|&id| scope.needs(nodes, id))
+                || C::fast(scope, nodes, id, slots)
             {
                 continue;
             }
-            let mut needs = SmallVec::new();
-            for &id in &node.inputs {
-                needs.push(id >= bottom && relevant(nodes, id));
-            }
-            let mut kept = SmallVec::new();
-            for id in id..(id + results).min(end) {
-                kept.push(keep(id));
-            }
+            let needs = node.inputs.iter().map(|&id| scope.needs(nodes, id)).collect();
+            let kept = (id..(id + results).min(end)).map(|id| scope.keeps(id)).collect();
             At { tape, id, results, inputs: node.inputs.clone(), needs, bottom, kept }
         };
-        if at.needs.contains(&true) {
-            tape.restore(at.inputs.iter().copied().chain(at.id..at.id + at.results));
-            C::pull(&at, slots);
-        }
+        C::pull(&at, slots);
     }
     if has_released {
         tape.leave(bottom);
@@ -287,13 +341,11 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
 
 /// The gradients of all leaves above `root`, as tensors.
 pub(super) fn backward<T: Float>(root: Var<'_, T>, seed: Tensor<T>) -> Gradients<T> {
-    let (tape, end) = (root.tape, root.id + 1);
+    let (tape, top) = (root.tape, root.id);
     let mut slots = T::with_spares(|spares| spares.cotangents.pop()).flatten().unwrap_or_default();
-    slots.resize_with(end as usize, || None);
-    slots[root.id as usize] = Some(seed);
-    tape.with_recording(false, || {
-        sweep(tape, 0..end, &mut slots, |nodes, id| nodes[id as usize].is_tracked(), |_| false);
-    });
+    slots.resize_with(top as usize + 1, || None);
+    slots[top as usize] = Some(seed);
+    tape.with_recording(false, || sweep(tape, &Scope { bottom: 0, asked: None }, &mut slots));
     let gradients = Gradients::collect(tape, &mut slots);
     slots.clear();
     T::with_spares(|spares| spares.cotangents.push(slots));
@@ -313,10 +365,10 @@ pub(crate) fn pull<'t, T: Float, C: Carried<'t, T>>(
     if end <= bottom {
         return vec![None; wrt.len()];
     }
-    // What depends on `wrt`: the only nodes that a cotangent has to pass through.
-    let mut relevant = vec![false; (end - bottom) as usize];
-    let mut kept = relevant.clone();
     let of = |id: u32| (id - bottom) as usize;
+    // What depends on `wrt`: the only nodes that a cotangent has to pass through.
+    let mut relevant = vec![false; of(end)];
+    let mut kept = relevant.clone();
     // Through a constant nothing was tracked: what arrives there would be a part of the truth.
     for x in wrt.iter().filter(|x| x.id < end && x.is_tracked()) {
         (relevant[of(x.id)], kept[of(x.id)]) = (true, true);
@@ -335,9 +387,10 @@ pub(crate) fn pull<'t, T: Float, C: Carried<'t, T>>(
             slot => *slot = Some(cotangent.clone()),
         }
     }
-    sweep(tape, bottom..end, &mut slots, |_, id| relevant[of(id)], |id| kept[of(id)]);
-    let found = |x: &Var<'t, T>| {
-        if kept.get(of(x.id)) == Some(&true) { slots[of(x.id)].clone() } else { None }
+    sweep(tape, &Scope { bottom, asked: Some((&relevant, &kept)) }, &mut slots);
+    let found = |x: &Var<'t, T>| match kept.get(of(x.id)) {
+        Some(true) => slots[of(x.id)].clone(),
+        _ => None,
     };
     wrt.iter().map(found).collect()
 }

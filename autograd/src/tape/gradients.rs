@@ -64,7 +64,10 @@ impl<T: Float> Gradients<T> {
             }
         }
         for (id, slot) in slots.iter_mut().enumerate() {
-            if let (Kind::Leaf, Some(gradient)) = (&list.nodes[id].kind, slot.take()) {
+            // Looked at before it is taken: most are empty.
+            if slot.is_some()
+                && let (Kind::Leaf, Some(gradient)) = (&list.nodes[id].kind, slot.take())
+            {
                 parts.leaves.push((id as u32, gradient));
             }
         }

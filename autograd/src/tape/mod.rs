@@ -4,6 +4,7 @@
 //! it returns ([`Gradients`]). What does *not* live here: any operation. The tape knows operations
 //! only through [`Op`].
 
+mod bindings;
 mod checkpoint;
 pub(crate) mod engine;
 mod gradients;
@@ -22,15 +23,17 @@ use smallvec::SmallVec;
 
 use crate::element::Float;
 use crate::op::Op;
-use crate::param::{Param, ParamId};
+use crate::param::ParamId;
 use crate::tensor::Tensor;
 
 /// An operation on the list. Up to four words stand in place: recording allocates nothing.
 type Recorded<T> = SmallBox<dyn Op<T>, S4>;
 
+type Inputs = SmallVec<[u32; 4]>;
+
 pub(crate) struct Node<T: Float> {
     value: Tensor<T>,
-    inputs: SmallVec<[u32; 4]>,
+    inputs: Inputs,
     kind: Kind<T>,
     /// The user's line that made it.
     location: &'static Location<'static>,
@@ -227,99 +230,19 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     pub fn var(&self, value: Tensor<T>) -> Var<'_, T> {
         let kind = if self.recording.get() { Kind::Leaf } else { Kind::Constant };
-        self.push(value, SmallVec::new(), kind)
+        self.push(value, kind)
     }
 
     /// A value that has no gradient: data, targets.
     #[track_caller]
     pub fn constant(&self, value: Tensor<T>) -> Var<'_, T> {
-        self.push(value, SmallVec::new(), Kind::Constant)
+        self.push(value, Kind::Constant)
     }
 
     /// A number as a constant of rank 0.
     #[track_caller]
     pub fn number(&self, x: f64) -> Var<'_, T> {
         self.constant(Tensor::scalar(T::of(x)))
-    }
-
-    /// The variable that stands for a parameter on this tape: what it was last
-    /// [bound](Tape::rebind) to, by default a leaf with the parameter's value.
-    #[track_caller]
-    pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
-        let place = self.find(param.id());
-        match place {
-            Ok(at) => self.at(self.parts.borrow().bindings[at].1),
-            Err(at) => {
-                let value = param.value().clone();
-                // Also within `no_grad`: what is made there is constant, but the parameter may be used
-                // outside of it later, and then has a gradient.
-                let trained = param.is_trained() && self.records;
-                let kind = if trained { Kind::Leaf } else { Kind::Constant };
-                let var = self.push(value, SmallVec::new(), kind);
-                self.parts.borrow_mut().bindings.insert(at, (param.id(), var.id));
-                var
-            }
-        }
-    }
-
-    /// From now on `var` stands for the parameter on this tape: fast weights, an unrolled step.
-    ///
-    /// # Panics
-    /// When the shapes differ.
-    #[track_caller]
-    pub fn rebind(&self, param: &Param<T>, var: Var<'_, T>) {
-        assert!(
-            *var.shape() == *param.value().shape(),
-            "rebind: the parameter has shape {:?}, the variable {:?}",
-            param.value().shape(),
-            var.shape()
-        );
-        self.owns(var);
-        let place = self.find(param.id());
-        let bindings = &mut self.parts.borrow_mut().bindings;
-        match place {
-            Ok(at) => bindings[at].1 = var.id,
-            Err(at) => bindings.insert(at, (param.id(), var.id)),
-        }
-    }
-
-    fn find(&self, id: ParamId) -> Result<usize, usize> {
-        self.parts.borrow().bindings.binary_search_by_key(&id, |binding| binding.0)
-    }
-
-    /// Notes the new value of a running statistic, from its old one. It travels with the gradients
-    /// and the training step applies it: a forward pass never changes a model. If it has been noted
-    /// before on this tape, that is its old value. It is a variable, so that a loss that depends on it
-    /// after an unrolled step has the right derivative.
-    #[track_caller]
-    pub fn update<'t>(&'t self, statistic: &Param<T>, new: impl FnOnce(Var<'t, T>) -> Var<'t, T>) {
-        let noted = |updates: &[(ParamId, u32)]| updates.iter().position(|u| u.0 == statistic.id());
-        let place = noted(&self.parts.borrow().updates);
-        // `new` uses the tape: nothing is borrowed while it runs.
-        let old = match place {
-            Some(at) => self.at(self.parts.borrow().updates[at].1),
-            None => self.param(statistic),
-        };
-        let id = new(old).id;
-        let updates = &mut self.parts.borrow_mut().updates;
-        match place {
-            Some(at) => updates[at].1 = id,
-            None => updates.push((statistic.id(), id)),
-        }
-    }
-
-    /// From now on each running statistic stands for its noted value on this tape: a part of an unrolled
-    /// step.
-    pub fn apply_updates(&self) {
-        let updates = std::mem::take(&mut self.parts.borrow_mut().updates);
-        for (id, new) in updates {
-            let place = self.find(id);
-            let bindings = &mut self.parts.borrow_mut().bindings;
-            match place {
-                Ok(at) => bindings[at].1 = new,
-                Err(at) => bindings.insert(at, (id, new)),
-            }
-        }
     }
 
     /// A key for the next random draw on this tape: a function of its seed and of how many there were.
@@ -346,10 +269,10 @@ impl<T: Float> Tape<T> {
         wrt: &[Var<'t, T>],
     ) -> Vec<Option<Var<'t, T>>> {
         for (y, cotangent) in outputs {
-            self.owns(*cotangent);
+            self.owns("vjp", *cotangent);
             y.expect_same_shape("vjp", &cotangent.shape());
         }
-        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns(*x));
+        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns("vjp", *x));
         engine::pull(outputs, wrt)
     }
 
@@ -367,7 +290,7 @@ impl<T: Float> Tape<T> {
         for (y, cotangent) in outputs {
             y.expect_same_shape("pull", cotangent.shape());
         }
-        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns(*x));
+        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns("pull", *x));
         self.with_recording(false, || engine::pull(outputs, wrt))
     }
 
@@ -395,48 +318,48 @@ impl<T: Float> Tape<T> {
 
     #[track_caller]
     fn record(&self, op: impl Op<T>, inputs: &[Var<'_, T>]) -> (u32, u32) {
-        self.restore(inputs.iter().map(|x| x.id));
-        let mut parts = self.parts.borrow_mut();
-        let mut ids: SmallVec<[u32; 4]> = SmallVec::new();
-        let mut tracked = false;
         for &input in inputs {
-            self.owns(input);
-            ids.push(input.id);
-            tracked |= parts.nodes[input.id as usize].is_tracked();
+            self.owns(op.name(), input);
         }
-        let outputs = {
-            let value = |&id: &u32| &parts.nodes[id as usize].value;
-            match &ids[..] {
-                // Collecting the two inputs of a product would take as long as multiplying numbers.
-                [a, b] => op.forward(&[value(a), value(b)]),
-                ids => op.forward(&ids.iter().map(value).collect::<SmallVec<[&Tensor<T>; 6]>>()),
-            }
+        self.restore(inputs.iter().map(|x| x.id));
+        let nodes = &mut self.parts.borrow_mut().nodes;
+        let value = |x: &Var<'_, T>| &nodes[x.id as usize].value;
+        let mut outputs = match inputs {
+            // Collecting the inputs would take as long as multiplying numbers.
+            [a] => op.forward(&[value(a)]),
+            [a, b] => op.forward(&[value(a), value(b)]),
+            [a, b, c] => op.forward(&[value(a), value(b), value(c)]),
+            all => op.forward(&all.iter().map(value).collect::<SmallVec<[_; 6]>>()),
         };
-        let (first, count) = (parts.nodes.len() as u32, outputs.len() as u32);
+        let (first, count) = (nodes.len() as u32, outputs.len() as u32);
         let location = Location::caller();
-        let tracked = tracked && self.recording.get();
-        let mut outputs = outputs.into_iter();
-        if let Some(value) = outputs.next() {
-            let (kind, inputs) = match tracked {
-                true => (Kind::Op(Some(smallbox::smallbox!(op)), count), ids),
-                false => (Kind::Constant, SmallVec::new()),
-            };
-            parts.nodes.push(Node { value, inputs, kind, location });
+        let tracked =
+            self.recording.get() && inputs.iter().any(|x| nodes[x.id as usize].is_tracked());
+        let (mut kind, mut ids) = (Kind::Constant, Inputs::new());
+        if tracked {
+            kind = Kind::Op(Some(smallbox::smallbox!(op)), count);
+            ids.extend(inputs.iter().map(|x| x.id));
+        }
+        if count == 1
+            && let Some(value) = outputs.pop()
+        {
+            nodes.push(Node { value, inputs: ids, kind, location });
+            return (first, count);
         }
         for value in outputs {
-            let (kind, inputs) = match tracked {
-                true => (Kind::Result, SmallVec::from_slice(&[first])),
-                false => (Kind::Constant, SmallVec::new()),
+            nodes.push(Node { value, inputs: ids, kind, location });
+            (kind, ids) = match tracked {
+                true => (Kind::Result, Inputs::from_slice(&[first])),
+                false => (Kind::Constant, Inputs::new()),
             };
-            parts.nodes.push(Node { value, inputs, kind, location });
         }
         (first, count)
     }
 
     #[track_caller]
-    fn push(&self, value: Tensor<T>, inputs: SmallVec<[u32; 4]>, kind: Kind<T>) -> Var<'_, T> {
+    fn push(&self, value: Tensor<T>, kind: Kind<T>) -> Var<'_, T> {
         let nodes = &mut self.parts.borrow_mut().nodes;
-        nodes.push(Node { value, inputs, kind, location: Location::caller() });
+        nodes.push(Node { value, inputs: Inputs::new(), kind, location: Location::caller() });
         self.at(nodes.len() as u32 - 1)
     }
 
@@ -445,10 +368,10 @@ impl<T: Float> Tape<T> {
     }
 
     #[track_caller]
-    pub(super) fn owns(&self, var: Var<'_, T>) {
+    fn owns(&self, what: &str, var: Var<'_, T>) {
         assert!(
             std::ptr::eq(self, var.tape),
-            "a variable of another tape: use its value as a constant"
+            "{what}: a variable of another tape: use its value as a constant"
         );
     }
 

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::SeedableRng;
 
-use super::layout::Dims;
+use super::layout::{Dims, MAX_RANK};
 use super::literal::Nested;
 use super::{Element, Float, Tensor};
 use crate::pool::Storage;
@@ -91,7 +91,7 @@ impl<T: Element> Tensor<T> {
         Tensor {
             storage: Storage::One([x]),
             shape: Dims::empty(),
-            strides: Dims::empty(),
+            strides: [0; MAX_RANK],
             offset: 0,
         }
     }

@@ -6,6 +6,10 @@ use std::ops::{Deref, DerefMut};
 /// The most axes that a tensor can have.
 pub const MAX_RANK: usize = 6;
 
+/// The step, in elements, of each axis; 0 in unused places. How many there are says the shape, so that a
+/// tensor is 128 bytes: what is larger is copied by calls, and small graphs do little else than copy.
+pub(crate) type Strides = [usize; MAX_RANK];
+
 /// Up to [`MAX_RANK`] numbers, in place: a shape, strides or a list of axes, `Copy` and never on
 /// the heap. Reads as a slice.
 #[derive(Clone, Copy)]
@@ -46,20 +50,34 @@ impl Dims {
     /// How many elements a tensor of this shape has.
     #[inline(always)]
     pub(crate) fn product(&self) -> usize {
-        self.iter().product()
+        match **self {
+            [] => 1,
+            [n] => n,
+            [m, n] => m * n,
+            ref dims => dims.iter().product(),
+        }
     }
 
     /// The strides of a row-major tensor of this shape.
     #[inline(always)]
-    pub(crate) fn row_major(&self) -> Dims {
-        let mut strides = Dims { at: [0; MAX_RANK], len: self.len };
-        let mut step = 1;
-        for axis in (0..self.len()).rev() {
-            strides.at[axis] = step;
-            step *= self.at[axis];
+    pub(crate) fn row_major(&self) -> Strides {
+        match **self {
+            [] => [0; MAX_RANK],
+            [_] => [1, 0, 0, 0, 0, 0],
+            [_, n] => [n, 1, 0, 0, 0, 0],
+            ref dims => row_major(dims),
         }
-        strides
     }
+}
+
+#[cold]
+fn row_major(dims: &[usize]) -> Strides {
+    let (mut strides, mut step) = ([0; MAX_RANK], 1);
+    for axis in (0..dims.len()).rev() {
+        strides[axis] = step;
+        step *= dims[axis];
+    }
+    strides
 }
 
 impl FromIterator<usize> for Dims {

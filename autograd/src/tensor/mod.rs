@@ -14,9 +14,12 @@ pub use construct::{Arange, Rng};
 pub use layout::{Dims, MAX_RANK};
 pub use literal::Nested;
 
+use std::iter::zip;
+
 use crate::element::{Element, Float};
 use crate::kernel::map::SlicesMut;
 use crate::pool::Storage;
+use layout::Strides;
 use smallvec::SmallVec;
 
 /// An n-dimensional array of at most [`MAX_RANK`] axes.
@@ -35,7 +38,7 @@ use smallvec::SmallVec;
 pub struct Tensor<T: Element = f32> {
     pub(crate) storage: Storage<T>,
     pub(crate) shape: Dims,
-    pub(crate) strides: Dims,
+    pub(crate) strides: Strides,
     pub(crate) offset: usize,
 }
 
@@ -78,7 +81,7 @@ impl<T: Element> Tensor<T> {
 
     /// The step, in elements, from one index of an axis to the next.
     pub fn strides(&self) -> &[usize] {
-        &self.strides
+        &self.strides[..self.rank()]
     }
 
     /// The number of axes.
@@ -100,14 +103,14 @@ impl<T: Element> Tensor<T> {
     /// Whether the elements stand in the buffer in row-major order without gaps.
     #[inline]
     pub fn is_contiguous(&self) -> bool {
-        let mut step = 1;
-        for axis in (0..self.rank()).rev() {
-            if self.shape[axis] != 1 && self.strides[axis] != step {
-                return self.is_empty();
-            }
-            step *= self.shape[axis];
+        let (steps, row_major) = (&self.strides, self.shape.row_major());
+        // Most tensors are: one comparison of whole arrays says so.
+        let bits = |(a, b): (&usize, &usize)| a ^ b;
+        if zip(steps, &row_major).map(bits).fold(0, |all, bits| all | bits) == 0 {
+            return true;
         }
-        true
+        let fits = |axis: usize| self.shape[axis] == 1 || steps[axis] == row_major[axis];
+        (0..self.rank()).all(fits) || self.is_empty()
     }
 
     /// The elements in row-major order, if they stand so in memory.
@@ -120,6 +123,15 @@ impl<T: Element> Tensor<T> {
     #[inline(always)]
     pub(crate) fn raw(&self) -> &[T] {
         &self.storage.as_slice()[self.offset..]
+    }
+
+    /// The first element; there must be one.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> T {
+        match &self.storage {
+            Storage::One([x]) => *x,
+            Storage::Many(_) => self.raw()[0],
+        }
     }
 
     /// The elements of a tensor that is known to be contiguous.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::layout::{Dims, axis_at};
+use super::layout::{Dims, MAX_RANK, Strides, axis_at};
 use super::{Element, Tensor};
 
 impl<T: Element> Tensor<T> {
@@ -21,7 +21,7 @@ impl<T: Element> Tensor<T> {
             out.copy_from_slice(&self.raw()[..out.len()]);
         } else {
             let raw = self.raw();
-            crate::kernel::copy::strided(&self.shape, &self.strides, raw, out);
+            crate::kernel::copy::strided(&self.shape, self.strides(), raw, out);
         }
     }
 
@@ -57,11 +57,11 @@ impl<T: Element> Tensor<T> {
     }
 
     fn reorder(&self, order: &[usize]) -> Tensor<T> {
-        Tensor {
-            shape: order.iter().map(|&axis| self.shape[axis]).collect(),
-            strides: order.iter().map(|&axis| self.strides[axis]).collect(),
-            ..self.clone()
+        let mut view = self.clone();
+        for (to, &from) in order.iter().enumerate() {
+            (view.shape[to], view.strides[to]) = (self.shape[from], self.strides[from]);
         }
+        view
     }
 
     /// The elements `range` along one axis.
@@ -95,7 +95,9 @@ impl<T: Element> Tensor<T> {
         let rows = self.shape().first().copied().unwrap_or(0);
         assert!(index < rows, "row: {index} is outside of shape {:?}", self.shape());
         let mut view = self.slice(0, index..index + 1);
-        (view.shape, view.strides) = (Dims::new(&self.shape[1..]), Dims::new(&self.strides[1..]));
+        view.shape = Dims::new(&self.shape[1..]);
+        view.strides.rotate_left(1);
+        view.strides[MAX_RANK - 1] = 0;
         view
     }
 
@@ -108,7 +110,7 @@ impl<T: Element> Tensor<T> {
         let shape = Dims::new(shape);
         let fits = super::layout::broadcast(&self.shape, &shape) == Some(shape);
         assert!(fits, "broadcast_to: {:?} cannot be broadcast to {shape:?}", self.shape());
-        let mut strides: Dims = shape.iter().map(|_| 0).collect();
+        let mut strides = [0; MAX_RANK];
         let new = shape.len() - self.rank();
         for axis in 0..self.rank() {
             if self.shape[axis] == shape[new + axis] {
@@ -140,7 +142,7 @@ impl<T: Element> Tensor<T> {
 
     /// The strides that read this tensor under another shape, if there are any: each group of old
     /// axes with the same product as a group of new ones must be contiguous in itself.
-    fn strides_for(&self, shape: &Dims) -> Option<Dims> {
+    fn strides_for(&self, shape: &Dims) -> Option<Strides> {
         if self.is_contiguous() {
             return Some(shape.row_major());
         }

@@ -1,5 +1,8 @@
 //! Corners of the tape and of a run that no table covers.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use gradus::prelude::*;
 
 /// x² and x³.
@@ -35,6 +38,34 @@ fn any_result_of_an_operation_can_be_in_wrt() {
 fn apply_is_for_one_result() {
     let tape = Tape::<f64>::new();
     tape.apply(Powers, &[tape.number(1.0)]);
+}
+
+/// y = x, whose rule panics the first time.
+#[derive(Debug)]
+struct Hasty(Cell<bool>);
+
+impl<T: Float> Op<T> for Hasty {
+    fn name(&self) -> &'static str {
+        "hasty"
+    }
+    fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
+        [x[0].clone()].into_iter().collect()
+    }
+    fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        assert!(self.0.replace(true), "too early");
+        cx.wrt([&|| cx.cotangent()])
+    }
+}
+
+/// The operation is out of the list while its rule runs, and must be back in it afterwards.
+#[test]
+fn a_rule_that_panics_leaves_the_tape_whole() {
+    let tape = Tape::<f64>::new();
+    let x = tape.var(Tensor::scalar(2.0));
+    let y = tape.apply(Hasty(Cell::new(false)), &[x]);
+    assert!(catch_unwind(AssertUnwindSafe(|| y.backward())).is_err());
+    assert_eq!(y.op_name(), "hasty");
+    assert_eq!(y.backward()[x].item(), 1.0);
 }
 
 #[test]

@@ -188,22 +188,21 @@ fn gradients() {
 #[test]
 #[rustfmt::skip]
 fn two_tapes() {
-    const TEXT: &str = "a variable of another tape: use its value as a constant";
     let (one, two) = (Tape::new(), Tape::new());
     let (a, b) = (zeros(&one, &[2, 2]), zeros(&two, &[2, 2]));
     let gamma = zeros(&one, &[2]);
     let away = zeros(&two, &[2]);
-    panics(TEXT, || a + b);
-    panics(TEXT, || a.matmul(b));
-    panics(TEXT, || a.mse(b));
-    panics(TEXT, || a.linear(b, None, Activation::Identity));
-    panics(TEXT, || a.linear(a, Some(away), Activation::Identity));
-    panics(TEXT, || a.batch_norm(gamma, away, 1, 1e-3));
-    panics(TEXT, || one.concat(&[a, b], 0));
-    panics(TEXT, || two.concat(&[a, a], 0));
-    panics(TEXT, || one.where_(&Tensor::full(&[2, 2], true), a, b));
-    panics(TEXT, || fused!(|a, b| a * b)(a, b));
-    panics(TEXT, || a.sum().grad(&[b]));
+    panics("add: a variable of another tape: use its value as a constant", || a + b);
+    panics("matmul: a variable of another tape: use its value as a constant", || a.matmul(b));
+    panics("mse: a variable of another tape: use its value as a constant", || a.mse(b));
+    panics("linear: a variable of another tape: use its value as a constant", || a.linear(b, None, Activation::Identity));
+    panics("linear: a variable of another tape: use its value as a constant", || a.linear(a, Some(away), Activation::Identity));
+    panics("batch_norm: a variable of another tape: use its value as a constant", || a.batch_norm(gamma, away, 1, 1e-3));
+    panics("concat: a variable of another tape: use its value as a constant", || one.concat(&[a, b], 0));
+    panics("concat: a variable of another tape: use its value as a constant", || two.concat(&[a, a], 0));
+    panics("where: a variable of another tape: use its value as a constant", || one.where_(&Tensor::full(&[2, 2], true), a, b));
+    panics("fused: a variable of another tape: use its value as a constant", || fused!(|a, b| a * b)(a, b));
+    panics("grad: a variable of another tape: use its value as a constant", || a.sum().grad(&[b]));
 }
 
 /// The cotangent of `vjp` is a variable as any other.
@@ -212,7 +211,7 @@ fn two_tapes() {
 fn a_cotangent_of_another_tape() {
     let (one, two) = (Tape::new(), Tape::new());
     let (a, b) = (zeros(&one, &[2, 2]), zeros(&two, &[2, 2]));
-    panics("a variable of another tape: use its value as a constant", || a.vjp(&[a], b));
+    panics("vjp: a variable of another tape: use its value as a constant", || a.vjp(&[a], b));
 }
 
 #[test]
