@@ -12,6 +12,9 @@ use gradus::prelude::*;
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/charts/learned_init.svg");
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data-sets/wine_data.csv");
 
+/// The rate of SGD.
+const RATE: f64 = 0.05;
+
 /// 50 layers of ReLU, then logits that start at 0: before the first step the network says nothing, and what it
 /// says after it comes of what it has learned.
 #[derive(Module)]
@@ -65,9 +68,6 @@ fn train(gain: f64, train: &Dataset<f64>, steps: usize) -> Vec<f64> {
     }
     losses
 }
-
-/// The rate of SGD.
-const RATE: f64 = 0.05;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let short = std::env::args().any(|arg| arg == "--short");
@@ -123,8 +123,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .save(CHART)?;
     println!("\nchart: {CHART}");
     println!(
-        "learned gain {learned:.3} (theory {theory:.3}): loss {:.3} after {steps} steps, and {:.3} at gain 1",
+        "learned gain {learned:.3}: loss {:.3} after {steps} steps; {:.3} at gain √2, {:.3} at gain 1",
         tuned[steps - 1],
+        he[steps - 1],
         plain[steps - 1]
     );
     Ok(())
