@@ -94,8 +94,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    let mut chart =
-        Chart::new("Burgers' equation: network (lines) and exact solution (points)").x("x").y("u");
+    let mut chart = Chart::new("Burgers' equation, solved by a network").x("x").y("u");
     for t in [0.0, 0.25, 0.5, 0.75, 1.0] {
         chart = chart.line(format!("t = {t}"), places.iter().copied().zip(profile(&net, &x, t)));
     }
