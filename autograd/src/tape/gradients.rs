@@ -72,8 +72,14 @@ impl<T: Float> Gradients<T> {
             }
         }
         drop(list);
-        let updates = tape.parts.borrow().updates.clone();
-        parts.updates.extend(updates.into_iter().map(|(id, new)| (id, tape.at(new).value())));
+        // One by one, and the list is free meanwhile: a value may have to be worked out again.
+        let mut number = 0;
+        loop {
+            let next = tape.parts.borrow().updates.get(number).copied();
+            let Some((id, new)) = next else { break };
+            parts.updates.push((id, tape.at(new).value()));
+            number += 1;
+        }
         Gradients { parts, tape: tape.serial }
     }
 
