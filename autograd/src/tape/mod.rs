@@ -272,7 +272,10 @@ impl<T: Float> Tape<T> {
             self.owns("vjp", *cotangent);
             y.expect_same_shape("vjp", &cotangent.shape());
         }
-        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns("vjp", *x));
+        // A loop and no closure: in a closure, the panic would not be at the user's line.
+        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
+            self.owns("vjp", *x);
+        }
         engine::pull(outputs, wrt)
     }
 
@@ -290,7 +293,10 @@ impl<T: Float> Tape<T> {
         for (y, cotangent) in outputs {
             y.expect_same_shape("pull", cotangent.shape());
         }
-        outputs.iter().map(|(y, _)| y).chain(wrt).for_each(|x| self.owns("pull", *x));
+        // A loop and no closure: in a closure, the panic would not be at the user's line.
+        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
+            self.owns("pull", *x);
+        }
         self.with_recording(false, || engine::pull(outputs, wrt))
     }
 

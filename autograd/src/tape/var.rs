@@ -160,7 +160,9 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn try_grad(self, wrt: &[Var<'t, T>]) -> Vec<Option<Var<'t, T>>> {
         self.expect_scalar("grad");
-        wrt.iter().for_each(|x| self.tape.owns("grad", *x));
+        for x in wrt {
+            self.tape.owns("grad", *x);
+        }
         self.vjp(wrt, self.ones_like())
     }
 
