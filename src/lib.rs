@@ -9,7 +9,7 @@
 //! | [`nn`] | layers, initialisers, regularisers, losses |
 //! | [`optim`] | update rules and schedules |
 //! | [`data`] | data sets, CSV, splits, scaling, batches |
-//! | [`train`] | `compile`, `fit`, `evaluate`, `predict`, callbacks, history |
+//! | [`train`] | `compile`, `fit`, `evaluate`, `predict`, callbacks, history, charts |
 //!
 //! ```
 //! use gradus::prelude::*;

@@ -19,6 +19,9 @@ const TOLERANCE: f64 = 1e-7;
 /// Checks the first and second derivatives of `f` at the given inputs, for every subset of them.
 /// Keep inputs away from kinks by 0.01: a difference across one means nothing.
 ///
+/// Where `f` takes a derivative itself, it asks by [`vjp`](Var::vjp) or [`try_grad`](Var::try_grad), not by
+/// [`grad`](Var::grad): in some of the subsets, what it asks about is a constant, and `grad` panics.
+///
 /// ```
 /// use gradus_autograd::{Tensor, check::gradcheck};
 /// let (x, w) = (Tensor::from([[0.3, -1.2]]), Tensor::from([[0.5], [2.0]]));

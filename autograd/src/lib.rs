@@ -30,6 +30,8 @@ pub use element::{Element, Float};
 pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
 pub use ops::fuse::Fuse;
 pub use ops::linear::Activation;
+#[doc(hidden)]
+pub use ops::loss::reshape_hint;
 pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};
 pub use real::{Dual, Literal, Num, Real, Sym};
 #[doc(hidden)]

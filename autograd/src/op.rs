@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::element::Float;
 use crate::tape::Var;
-pub use crate::tape::engine::Backward;
+pub use crate::tape::backward::Backward;
 use crate::tensor::Tensor;
 
 /// The results of an operation; nearly always one.
@@ -124,7 +124,10 @@ impl<'t, T: Float> Vjp<'_, 't, T> {
             .filter(|(_, needed)| **needed)
             .map(|(x, _)| *x)
             .collect();
-        let mut found = crate::tape::engine::recorded(&outputs, self.cotangents, &wrt).into_iter();
+        let outputs: SmallVec<[(Var<T>, Var<T>); 4]> = std::iter::zip(outputs, self.cotangents)
+            .filter_map(|(y, cotangent)| Some((y, (*cotangent)?)))
+            .collect();
+        let mut found = crate::tape::engine::pull(&outputs, &wrt).into_iter();
         self.needs
             .iter()
             .map(|&needed| if needed { found.next().flatten() } else { None })

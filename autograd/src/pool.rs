@@ -56,7 +56,7 @@ impl<T: Element> Pool<T> {
 /// A single element needs no buffer and no reference count, which is what makes scalar graphs fast.
 pub(crate) enum Storage<T: Element> {
     One([T; 1]),
-    /// `None` only while being dropped.
+    /// `None` while being dropped, and when the value was [released](Storage::release).
     Many(Option<Arc<Vec<T>>>),
 }
 
@@ -76,6 +76,18 @@ impl<T: Element> Storage<T> {
             [one] => Storage::One([one]),
             _ => Storage::Many(Some(Arc::new(data))),
         }
+    }
+
+    /// Gives the buffer back; single numbers stay.
+    pub(crate) fn release(&mut self) {
+        if matches!(self, Storage::Many(_)) {
+            *self = Storage::Many(None);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_released(&self) -> bool {
+        matches!(self, Storage::Many(None))
     }
 
     #[inline(always)]

@@ -6,11 +6,11 @@
 
 use gradus_autograd::{
     Activation::{Identity, Relu, Tanh},
-    Module, Param, Rng, Tape, Tensor, fused,
+    Module, Param, Rng, Tape, Tensor, Var, fused,
 };
 use gradus_nn::regularizers::{L1, L2};
 use gradus_nn::{BatchNorm, Dense, Dropout, Layer, Sequential, init::GlorotUniform, penalty};
-use gradus_optim::{Adam, Sgd, Step};
+use gradus_optim::{Adam, AdamW, Positive, Sgd, Step, Unroll, hypergradient};
 
 /// One step; returns the loss, so that nothing can be left out.
 pub type Workload = Box<dyn FnMut() -> f32 + Send>;
@@ -19,7 +19,7 @@ pub type Workload = Box<dyn FnMut() -> f32 + Send>;
 pub type Make = fn() -> Workload;
 
 /// All workloads by name, in the order of the table; made when called.
-pub const ALL: [(&str, Make); 8] = [
+pub const ALL: [(&str, Make); 9] = [
     ("tiny", tiny),
     ("seed", seed),
     ("mlp_small", mlp_small),
@@ -28,6 +28,7 @@ pub const ALL: [(&str, Make); 8] = [
     ("scalar", scalar),
     ("elementwise", elementwise),
     ("infer1", infer1),
+    ("hypergrad", hypergrad),
 ];
 
 fn randn(shape: &[usize], seed: u64) -> Tensor {
@@ -168,4 +169,35 @@ pub fn infer1() -> Workload {
         let tape = Tape::inference();
         model.forward(tape.constant(x.clone())).value().at(&[0, 0])
     })
+}
+
+/// 20 unrolled AdamW steps of an MLP 30-50-1 tanh, BCE, batch 128, then a validation loss on 128; its gradient
+/// with respect to (ln lr, ln weight decay).
+pub fn hypergrad() -> Workload {
+    let model = [Dense::new(50).inputs(30).activation(Tanh), Dense::new(1).inputs(50)];
+    let model = model.map(|layer| layer.init(1));
+    let hyper = [Positive::new(1e-2), Positive::new(1e-2)];
+    let [x, x_val] = [1, 2].map(|seed| randn(&[128, 30], seed));
+    let [y, y_val] =
+        [3, 4].map(|seed| randn(&[128, 1], seed).map(|x| f32::from(u8::from(x > 0.0))));
+    let adam = AdamW::new(0.0);
+    Box::new(move || {
+        let found = hypergradient(
+            &hyper,
+            &model,
+            Unroll::steps(20),
+            |tape, _| {
+                let [lr, decay] = hyper.each_ref().map(|h| h.var(tape));
+                adam.unrolled(tape).with(|h| &mut h.lr, lr).with(|h| &mut h.weight_decay, decay)
+            },
+            |tape, _| bce(&model, tape, &x, &y),
+            |tape| bce(&model, tape, &x_val, &y_val),
+        );
+        found.unwrap_or_else(|error| panic!("{error}")).loss
+    })
+}
+
+fn bce<'t>(model: &[Dense; 2], tape: &'t Tape, x: &Tensor, y: &Tensor) -> Var<'t> {
+    let logits = model.iter().fold(tape.constant(x.clone()), |h, layer| layer.forward(h));
+    logits.bce_with_logits(tape.constant(y.clone()))
 }

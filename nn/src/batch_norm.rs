@@ -1,7 +1,5 @@
 //! Batch normalisation as a layer.
 
-use std::iter::zip;
-
 use gradus_autograd::{Float, Param, Tensor, Var};
 use gradus_derive::Module;
 
@@ -127,19 +125,9 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
         let [y, mean, var] = x.batch_norm(gamma, beta, axis, epsilon);
         let shape = x.shape();
         let n = (shape.iter().product::<usize>() / mean.shape()[0].max(1)) as f64;
-        let correction = if unbiased { n / (n - 1.0) } else { 1.0 };
-        let follow = |batch: Var<'t, T>, scale: f64| {
-            let (old, new) = (T::of(momentum), T::of((1.0 - momentum) * scale));
-            move |running: &Tensor<T>| {
-                let (mut next, batch) = (running.clone(), batch.value().contiguous());
-                for (r, b) in zip(next.make_mut(), batch.as_slice().unwrap_or(&[])) {
-                    *r = *r * old + *b * new;
-                }
-                next
-            }
-        };
-        tape.update(running_mean, follow(mean, 1.0));
-        tape.update(running_var, follow(var, correction));
+        let var = if unbiased { var * (n / (n - 1.0)) } else { var };
+        tape.update(running_mean, |running| running.lerp(mean, 1.0 - momentum));
+        tape.update(running_var, |running| running.lerp(var, 1.0 - momentum));
         y
     }
 

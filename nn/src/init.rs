@@ -6,7 +6,7 @@
 
 pub use gradus_autograd::Initializer;
 
-use gradus_autograd::{Float, Rng, Tensor};
+use gradus_autograd::{Float, Module, Path, Rng, Tape, Tensor, Var};
 
 /// The standard deviation of a standard normal truncated at ±2; drawing from σ/this, truncated,
 /// gives σ. As in Keras and JAX.
@@ -36,6 +36,31 @@ fn truncated(rng: &mut Rng) -> f64 {
 
 fn draw<T: Float>(shape: &[usize], mut next: impl FnMut() -> f64) -> Tensor<T> {
     Tensor::from_fn(shape, |_| T::of(next()))
+}
+
+/// Scales the first values of parameters on a tape by variables, w = gain·σ·ε, so that a gain can be learned:
+/// from now on a parameter for whose path `gain` gives a variable stands for its value times that.
+///
+/// ```
+/// use gradus_autograd::{Module, Tape, Tensor};
+/// use gradus_nn::{Dense, Layer, init::scale_init};
+/// let dense = Dense::<f64>::new(4).inputs(3).init(1);
+/// let tape = Tape::new();
+/// let gain = tape.var(Tensor::scalar(1.5));
+/// scale_init(&dense, &tape, |path| (path == "kernel").then_some(gain));
+/// let y = dense.forward(tape.constant(Tensor::ones(&[1, 3]))).sum();
+/// assert!((y.backward()[gain].item() * 1.5 - y.item()).abs() < 1e-12);
+/// ```
+pub fn scale_init<'t, T: Float>(
+    model: &(impl Module<T> + ?Sized),
+    tape: &'t Tape<T>,
+    gain: impl Fn(&str) -> Option<Var<'t, T>>,
+) {
+    model.visit(Path::root(), &mut |path, param| {
+        if let Some(gain) = gain(&path.to_string()) {
+            tape.rebind(param, tape.param(param) * gain);
+        }
+    });
 }
 
 /// All zeros.

@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use gradus_autograd::{Float, Tensor, Var, fused};
+use gradus_autograd::{Float, Tensor, Var, fused, reshape_hint};
 
 /// What training makes small: the mean over a batch.
 pub trait Loss<T: Float = f32>: Debug + Send + Sync {
@@ -28,10 +28,12 @@ fn same_shape<T: Float>(outputs: &[usize], targets: &Tensor<T>) -> Result<(), St
     if targets.shape()[1..] == outputs[1..] {
         return Ok(());
     }
+    let whole = [&targets.shape()[..1], &outputs[1..]].concat();
     Err(format!(
-        "the model's output has shape {:?} a sample, the targets {:?}",
+        "the model's output has shape {:?} a sample, the targets {:?}{}",
         &outputs[1..],
-        &targets.shape()[1..]
+        &targets.shape()[1..],
+        reshape_hint(&whole, targets.shape())
     ))
 }
 
@@ -69,7 +71,11 @@ impl<T: Float> Loss<T> for BinaryCrossentropy {
             return predictions.bce_with_logits(targets);
         }
         let (p, t) = (predictions.shape(), targets.shape());
-        assert!(p == t, "binary_crossentropy: predictions {p:?} and targets {t:?} differ in shape");
+        assert!(
+            p == t,
+            "binary_crossentropy: predictions {p:?} and targets {t:?} differ in shape{}",
+            reshape_hint(&p, &t)
+        );
         let loss = fused!(|p, t| {
             // Outside of the clipping range the gradient is 0, as it is in Keras.
             let (low, high) = (R::lit(CLIP), 1.0 - R::lit(CLIP));

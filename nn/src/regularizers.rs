@@ -4,13 +4,38 @@ pub use gradus_autograd::Regularizer;
 
 use gradus_autograd::{Float, Module, Path, Tape, Var};
 
-/// λ·Σ|w|; gradient λ·sign(w), 0 at 0.
+/// λ·Σ|w|; gradient λ·sign(w), 0 at 0. λ is a number, or a variable where it is to be learned.
 #[derive(Clone, Copy, Debug)]
-pub struct L1(pub f64);
+pub struct L1<L = f64>(pub L);
 
-/// λ·Σw², as Keras: gradient **2**λw. A weight decay of λ in an optimiser has gradient λw.
+/// λ·Σw², as Keras: gradient **2**λw. A weight decay of λ in an optimiser has gradient λw. λ is a number, or
+/// a variable where it is to be learned:
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor};
+/// use gradus_nn::regularizers::L2;
+/// let tape = Tape::<f64>::new();
+/// let (lambda, w) = (tape.var(Tensor::scalar(0.1)), tape.var(Tensor::from([1.0, 2.0])));
+/// assert_eq!(L2(lambda).penalty(w).backward()[lambda].item(), 5.0);
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct L2(pub f64);
+pub struct L2<L = f64>(pub L);
+
+impl<'t, T: Float> L1<Var<'t, T>> {
+    /// The penalty, a single number.
+    #[track_caller]
+    pub fn penalty(&self, weight: Var<'t, T>) -> Var<'t, T> {
+        weight.abs().sum() * self.0
+    }
+}
+
+impl<'t, T: Float> L2<Var<'t, T>> {
+    /// The penalty, a single number.
+    #[track_caller]
+    pub fn penalty(&self, weight: Var<'t, T>) -> Var<'t, T> {
+        weight.powf(2.0).sum() * self.0
+    }
+}
 
 /// λ₁·Σ|w| + λ₂·Σw².
 #[derive(Clone, Copy, Debug)]

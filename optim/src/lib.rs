@@ -9,11 +9,19 @@
 #![warn(missing_docs)]
 
 mod adam;
+mod bounded;
+mod hypergradient;
 mod optimizer;
 mod schedule;
 mod sgd;
+mod unrolled;
 
 pub use adam::{Adam, AdamHyper, AdamW};
-pub use optimizer::{Optimizer, Step, UpdateRule};
+pub use bounded::{Fraction, Positive};
+pub use hypergradient::{
+    Hypergradient, HypergradientError, Solver, Unroll, hypergradient, implicit_hypergradient,
+};
+pub use optimizer::{Formulas, Optimizer, Step, UpdateRule};
 pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
 pub use sgd::{Sgd, SgdHyper};
+pub use unrolled::Unrolled;

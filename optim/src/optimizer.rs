@@ -1,13 +1,21 @@
 //! What all optimisers share: the state of each parameter, groups, the step.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
-use gradus_autograd::{Float, Gradients, Module, ParamId, Path, Tensor};
+use gradus_autograd::{Float, Fuse, Gradients, Module, ParamId, Path, Rule, Tensor};
+use smallvec::SmallVec;
 
-/// An update rule with its hyperparameters.
+/// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
+/// numbers of a step, and the update of an element. An [`Optimizer`] runs them in place;
+/// [`Unrolled`](crate::Unrolled) puts the same formulas on a tape.
 pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
-    /// How many moments it keeps for each parameter.
+    /// How many moments it keeps for each parameter; they start as zeros.
     fn moments(&self) -> usize;
+
+    /// The hyperparameters that a gradient can be taken for, in the order of the formula of the step.
+    fn hyper(&mut self) -> SmallVec<[&mut f64; 8]>;
 
     /// The learning rate.
     fn lr(&self) -> f64;
@@ -15,14 +23,66 @@ pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
     /// Sets the learning rate.
     fn set_lr(&mut self, lr: f64);
 
-    /// Updates one parameter in place. `step` counts from 1; the moments start as zeros.
-    fn update<T: Float>(
-        &self,
-        step: u64,
-        p: &mut Tensor<T>,
-        g: &Tensor<T>,
-        moments: &mut [Tensor<T>],
-    );
+    /// Gives both formulas to `run`. `step` counts from 1.
+    fn formulas<F: Formulas>(&self, step: u64, run: F) -> F::Out;
+}
+
+/// What can be done with the formulas of an [`UpdateRule`].
+pub trait Formulas {
+    /// What comes of it.
+    type Out;
+
+    /// `scalars` makes of the hyperparameters the numbers that are the same for every element; `update` makes
+    /// the new parameter and moments from the old ones, the gradient, and those numbers, in that order.
+    fn run<const H: usize, const S: usize, const I: usize, const O: usize>(
+        self,
+        scalars: impl Rule<H, S>,
+        update: impl Rule<I, O>,
+    ) -> Self::Out;
+}
+
+/// The numbers of a step.
+pub(crate) type Scalars<T> = SmallVec<[T; 10]>;
+
+/// Works out the numbers of a step in 64 bits, from hyperparameters as `T` holds them: what corrects the
+/// bias of a moment must be of the same β that made it.
+struct OfStep<R, T>(R, PhantomData<T>);
+
+impl<R: UpdateRule, T: Float> Formulas for OfStep<R, T> {
+    type Out = Scalars<T>;
+    fn run<const H: usize, const S: usize, const I: usize, const O: usize>(
+        mut self,
+        scalars: impl Rule<H, S>,
+        _: impl Rule<I, O>,
+    ) -> Scalars<T> {
+        let hyper = self.0.hyper();
+        let hyper: [f64; H] = std::array::from_fn(|i| T::of(*hyper[i]).to_f64());
+        scalars.eval(hyper).iter().map(|&x| T::of(x)).collect()
+    }
+}
+
+/// Updates a parameter in place.
+struct InPlace<'a, T: Float> {
+    p: &'a mut Tensor<T>,
+    moments: &'a mut [Tensor<T>],
+    g: &'a Tensor<T>,
+    scalars: &'a [T],
+}
+
+impl<T: Float> Formulas for InPlace<'_, T> {
+    type Out = ();
+    fn run<const H: usize, const S: usize, const I: usize, const O: usize>(
+        self,
+        _: impl Rule<H, S>,
+        update: impl Rule<I, O>,
+    ) {
+        let mut states = std::iter::once(self.p).chain(self.moments);
+        let states = std::array::from_fn(|_| match states.next() {
+            Some(state) => state,
+            None => unreachable!("{}: a result is the parameter or a moment", update.name()),
+        });
+        update.update::<T>(states, &[self.g], self.scalars);
+    }
 }
 
 /// A training step: what a training loop needs of an optimiser.
@@ -58,16 +118,19 @@ pub trait Step<T: Float>: Send {
 /// }
 /// assert!(model[0].value().item().abs() < 1e-2);
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Optimizer<R: UpdateRule, T: Float = f32> {
     pub(crate) rule: R,
     groups: Vec<Group<R>>,
     slots: Vec<Slot<R, T>>,
 }
 
+#[derive(Clone)]
 struct Group<R> {
-    holds: Box<dyn Fn(&str) -> bool + Send + Sync>,
-    change: Box<dyn Fn(&mut R) + Send + Sync>,
+    holds: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    change: Arc<dyn Fn(&mut R) + Send + Sync>,
+    /// The main learning rate when the group was made: a schedule may have changed it since.
+    main_lr: f64,
 }
 
 impl<R> Debug for Group<R> {
@@ -77,7 +140,7 @@ impl<R> Debug for Group<R> {
 }
 
 /// What is kept for one parameter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot<R, T: Float> {
     id: ParamId,
     path: String,
@@ -89,7 +152,16 @@ struct Slot<R, T: Float> {
 
 impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     /// An optimiser with the given rule for all parameters.
+    ///
+    /// # Panics
+    /// When the learning rate is negative or not finite.
+    #[track_caller]
     pub fn with_rule(rule: R) -> Self {
+        let lr = rule.lr();
+        assert!(
+            lr.is_finite() && lr >= 0.0,
+            "optimizer: a learning rate of {lr} is negative or not finite"
+        );
         Optimizer { rule, groups: Vec::new(), slots: Vec::new() }
     }
 
@@ -100,13 +172,39 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         holds: impl Fn(&str) -> bool + Send + Sync + 'static,
         change: impl Fn(&mut R) + Send + Sync + 'static,
     ) -> Self {
-        self.groups.push(Group { holds: Box::new(holds), change: Box::new(change) });
+        let main_lr = self.rule.lr();
+        self.groups.push(Group { holds: Arc::new(holds), change: Arc::new(change), main_lr });
         self
     }
 
     /// The hyperparameters of the main group.
     pub fn hyper(&self) -> &R {
         &self.rule
+    }
+
+    /// The rule of the group that a parameter is in, and its learning rate as a part of the main one; `None`
+    /// for the main group.
+    pub(crate) fn group_of(&self, path: &str) -> Option<(R, f64)> {
+        let group = self.groups.iter().rev().find(|group| (group.holds)(path))?;
+        let (mut rule, main) = (self.rule.clone(), group.main_lr);
+        rule.set_lr(main);
+        (group.change)(&mut rule);
+        let ratio = if main == 0.0 { 1.0 } else { rule.lr() / main };
+        Some((rule, ratio))
+    }
+
+    pub(crate) fn has_groups(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// The step and the moments of a parameter that has been trained.
+    pub(crate) fn state_of(&self, path: Path<'_>) -> Option<(u64, &[Tensor<T>])> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let path = path.to_string();
+        let slot = self.slots.iter().find(|slot| slot.path == path)?;
+        Some((slot.step, &slot.moments))
     }
 
     /// The place of a parameter's state: usually `guess`, the number of the parameter in the visit.
@@ -123,12 +221,7 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             }
             self.slots.remove(at);
         }
-        let group = self.groups.iter().rev().find(|group| (group.holds)(&path)).map(|group| {
-            let mut rule = self.rule.clone();
-            (group.change)(&mut rule);
-            let (own, main) = (rule.lr(), self.rule.lr());
-            (rule, if main == 0.0 { 1.0 } else { own / main })
-        });
+        let group = self.group_of(&path);
         let zeros = || {
             let mut moment = Tensor::zeros(p.shape());
             moment.make_mut();
@@ -146,6 +239,8 @@ impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
         gradients.apply_updates(model);
         let (mut number, mut trained) = (0, 0);
+        // Most parameters are at the same step of the main group, and share its numbers.
+        let mut shared: Option<(u64, Scalars<T>)> = None;
         model.visit_mut(Path::root(), &mut |path, param| {
             if !param.is_trained() {
                 return;
@@ -157,14 +252,25 @@ impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
             let slot = &mut self.slots[at];
             slot.step += 1;
             let p = param.value_mut();
-            let rule = match &mut slot.group {
-                None => &self.rule,
+            let numbers = |rule: &R| rule.formulas(slot.step, OfStep(rule.clone(), PhantomData));
+            let own;
+            let (rule, scalars) = match &mut slot.group {
+                None => {
+                    if shared.as_ref().is_none_or(|(step, _)| *step != slot.step) {
+                        shared = Some((slot.step, numbers(&self.rule)));
+                    }
+                    (&self.rule, shared.as_ref().map_or(&[][..], |(_, scalars)| scalars))
+                }
                 Some((rule, ratio)) => {
                     rule.set_lr(self.rule.lr() * *ratio);
-                    rule
+                    own = numbers(rule);
+                    (&*rule, &own[..])
                 }
             };
-            rule.update(slot.step, p, gradient, &mut slot.moments);
+            rule.formulas(
+                slot.step,
+                InPlace { p, moments: &mut slot.moments, g: gradient, scalars },
+            );
         });
         assert!(
             number > 0 || trained == 0,

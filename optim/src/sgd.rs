@@ -1,8 +1,9 @@
 //! Stochastic gradient descent, with momentum or Nesterov's.
 
-use gradus_autograd::{Float, Fuse, Literal, Real, Rule, Tensor};
+use gradus_autograd::{Float, Literal, Real, Rule};
+use smallvec::{SmallVec, smallvec};
 
-use crate::{Optimizer, UpdateRule};
+use crate::{Formulas, Optimizer, UpdateRule};
 
 /// p − lr·(g + λ·p)
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +44,40 @@ impl Rule<6, 2> for Momentum {
     }
 }
 
+/// The numbers of a step without momentum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct PlainStep;
+
+impl Rule<3, 2> for PlainStep {
+    fn name(&self) -> &'static str {
+        "sgd_step"
+    }
+    #[inline(always)]
+    fn eval<R: Real>(&self, [lr, _, decay]: [R; 3]) -> [R; 2]
+    where
+        f64: Literal<R>,
+    {
+        [lr, decay]
+    }
+}
+
+/// The numbers of a step with momentum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct MomentumStep;
+
+impl Rule<3, 3> for MomentumStep {
+    fn name(&self) -> &'static str {
+        "sgd_step"
+    }
+    #[inline(always)]
+    fn eval<R: Real>(&self, hyper: [R; 3]) -> [R; 3]
+    where
+        f64: Literal<R>,
+    {
+        hyper
+    }
+}
+
 /// The hyperparameters of [`Sgd`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SgdHyper {
@@ -61,6 +96,10 @@ pub type Sgd<T = f32> = Optimizer<SgdHyper, T>;
 
 impl<T: Float> Sgd<T> {
     /// Plain gradient descent.
+    ///
+    /// # Panics
+    /// When the learning rate is negative or not finite.
+    #[track_caller]
     pub fn new(lr: f64) -> Self {
         let rule = SgdHyper { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         Optimizer::with_rule(rule)
@@ -92,19 +131,13 @@ impl UpdateRule for SgdHyper {
     fn set_lr(&mut self, lr: f64) {
         self.lr = lr;
     }
-    fn update<T: Float>(
-        &self,
-        _: u64,
-        p: &mut Tensor<T>,
-        g: &Tensor<T>,
-        moments: &mut [Tensor<T>],
-    ) {
-        let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(T::of);
-        match moments {
-            [b] => {
-                Momentum { nesterov: self.nesterov }.update([p, b], &[g], &[lr, momentum, decay])
-            }
-            _ => Plain.update([p], &[g], &[lr, decay]),
+    fn hyper(&mut self) -> SmallVec<[&mut f64; 8]> {
+        smallvec![&mut self.lr, &mut self.momentum, &mut self.weight_decay]
+    }
+    fn formulas<F: Formulas>(&self, _: u64, run: F) -> F::Out {
+        match self.momentum == 0.0 {
+            true => run.run(PlainStep, Plain),
+            false => run.run(MomentumStep, Momentum { nesterov: self.nesterov }),
         }
     }
 }

@@ -200,3 +200,41 @@ pub fn differences(what: &str, found: &[f64], expected: &[f64], tolerance: f64) 
 pub fn as_f64<T: Float>(x: &Tensor<T>) -> Vec<f64> {
     x.to_vec().into_iter().map(T::to_f64).collect()
 }
+
+/// Fails with all that is wrong, if anything is.
+#[track_caller]
+pub fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Cases that are not run: table, cases, reason.
+pub type Listed = (&'static str, &'static [usize], &'static str);
+
+/// What is wrong with a case, which is either run (`found` says what came out) or listed.
+pub fn run_or_listed(
+    list: &[Listed],
+    (table, number): (&str, usize),
+    case: &Case,
+    found: Option<Vec<String>>,
+) -> Vec<String> {
+    let listed = list.iter().any(|(name, cases, _)| *name == table && cases.contains(&number));
+    match (found, listed) {
+        (Some(wrong), false) => wrong,
+        (None, true) => vec![],
+        (None, false) => vec![format!("{}: neither run nor listed", case.name)],
+        (Some(_), true) => vec![format!("{}: can be run: take it off the list", case.name)],
+    }
+}
+
+/// Fails where a list names a case that its table does not have.
+#[track_caller]
+pub fn assert_exist(list: &[Listed]) {
+    for (name, cases, reason) in list {
+        let table = read(name);
+        for number in *cases {
+            let case = table.cases.get(*number);
+            let case = case.unwrap_or_else(|| panic!("{name} has no case {number} ({reason})"));
+            assert_eq!(case.name, format!("{name}/p{number}"));
+        }
+    }
+}

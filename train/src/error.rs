@@ -30,19 +30,24 @@ pub enum TrainError {
     #[error("fit: {0}")]
     Option(String),
     /// A batch would be too small for the model.
-    #[error(
-        "fit: {samples} samples in batches of {batch_size} leave a last batch of {last}, but the model needs at least \
-         {needed} (batch norm has no variance of one value): choose another batch size, or `drop_last(true)`"
-    )]
+    #[error("fit: {}", small_batch(*samples, *batch_size, *last, *needed))]
     SmallBatch {
         /// Samples of the training data.
         samples: usize,
         /// The batch size asked for.
         batch_size: usize,
-        /// What is left for the last batch.
+        /// The samples of the smallest batch.
         last: usize,
         /// The smallest batch that the model takes.
         needed: usize,
+    },
+    /// A schedule or another callback set a learning rate that makes no sense.
+    #[error("fit: the learning rate of epoch {epoch} is {lr}, which is negative or not finite")]
+    LearningRate {
+        /// The epoch, from 0, which was not begun.
+        epoch: usize,
+        /// The rate.
+        lr: f64,
     },
     /// A callback watches something that is not in the history.
     #[error("{callback}: there is no `{monitor}` to watch; there are {available}")]
@@ -62,4 +67,22 @@ pub enum TrainError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// What is too small, and what helps.
+fn small_batch(samples: usize, batch_size: usize, last: usize, needed: usize) -> String {
+    let why =
+        format!("but the model needs at least {needed} (batch norm has no variance of one value)");
+    if batch_size < needed {
+        return format!(
+            "batches have {batch_size} sample(s), {why}: set `batch_size` to {needed} or more"
+        );
+    }
+    if samples < needed {
+        return format!("the only batch has {samples} sample(s), {why}: train on more samples");
+    }
+    format!(
+        "{samples} samples in batches of {batch_size} leave a last batch of {last}, {why}: choose \
+         another batch size, or `drop_last(true)`"
+    )
 }

@@ -44,7 +44,7 @@ impl<'a, T: Float> Fit<'a, T> {
             progress: true,
         }
     }
-    /// How many times the data is gone through.
+    /// How many times the data is gone through; at least once.
     pub fn epochs(mut self, epochs: usize) -> Self {
         self.epochs = epochs;
         self
@@ -59,7 +59,7 @@ impl<'a, T: Float> Fit<'a, T> {
         self.shuffle = shuffle;
         self
     }
-    /// Whether a last batch with fewer samples is left out.
+    /// Whether a last batch with fewer samples is left out. One that is the only batch stays.
     pub fn drop_last(mut self, drop_last: bool) -> Self {
         self.drop_last = drop_last;
         self

@@ -1,4 +1,4 @@
-//! Training in the words of Keras: `compile`, `fit`, `evaluate`, `predict`; metrics, callbacks, history.
+//! Training in the words of Keras: `compile`, `fit`, `evaluate`, `predict`; metrics, callbacks, history, charts.
 //!
 //! Any [`Layer`](gradus_nn::Layer) trains by the same [`fit`](Trainer::fit), a
 //! [`Sequential`](gradus_nn::Sequential) or a model of your own.
@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod callbacks;
+mod chart;
 mod early_stopping;
 mod error;
 mod fit;
@@ -17,6 +18,7 @@ mod progress;
 mod trainer;
 
 pub use callbacks::{Callback, LearningRateScheduler, State, Weights};
+pub use chart::Chart;
 pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
 pub use fit::Fit;

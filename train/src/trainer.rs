@@ -32,18 +32,32 @@ pub trait Compile<T: Float>: Layer<T> + Sized {
     /// assert!((y - 21.0).abs() < 0.1);
     /// # Ok::<(), gradus_train::TrainError>(())
     /// ```
+    ///
+    /// # Panics
+    /// When two columns of the history would have the same name.
+    #[track_caller]
     fn compile(
         self,
         optimizer: impl Step<T> + 'static,
         loss: impl Loss<T> + 'static,
         metrics: &[&dyn Metric<T>],
     ) -> Trainer<Self, T> {
-        Trainer {
+        let trainer = Trainer {
             model: self,
             optimizer: Box::new(optimizer),
             loss: Box::new(loss),
             metrics: metrics.iter().map(|metric| metric.fresh()).collect(),
+        };
+        let mut names: Vec<String> = trainer.columns(true).into_iter().map(|c| c.0).collect();
+        names.push("lr".into());
+        names.sort();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            panic!(
+                "compile: the history would have two columns `{}`: each metric needs a name of its own",
+                twice[0]
+            );
         }
+        trainer
     }
 }
 
@@ -84,7 +98,8 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     ///
     /// # Errors
     /// Before anything is trained: when there is no data, the targets do not fit, an option makes no
-    /// sense, or a callback watches what is not there.
+    /// sense, or a callback watches what is not there. Before an epoch: when its learning rate is
+    /// negative or not finite.
     #[track_caller]
     pub fn fit(&mut self, train: &Dataset<T>, options: Fit<'_, T>) -> Result<History, TrainError> {
         let Fit {
@@ -97,6 +112,10 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             mut callbacks,
             progress,
         } = options;
+        if epochs == 0 {
+            let why = "the number of epochs is 0; training takes at least 1";
+            return Err(TrainError::Option(why.into()));
+        }
         let (held_out, rest);
         let (train, validation) = match validation {
             Validation::None => (train, None),
@@ -133,6 +152,10 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             let mut state =
                 State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
             callbacks.iter_mut().for_each(|callback| callback.epoch_begin(epoch, &mut state));
+            let lr = self.optimizer.lr();
+            if !(lr.is_finite() && lr >= 0.0) {
+                return Err(TrainError::LearningRate { epoch, lr });
+            }
             let bar = progress.epoch(epoch, batches.len());
             let mut loss = Mean::default();
             self.metrics.iter_mut().for_each(|metric| *metric = metric.fresh());

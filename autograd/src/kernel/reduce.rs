@@ -54,9 +54,10 @@ pub(crate) fn sum<T: Float>(x: &[T], n: usize, inner: usize, out: &mut [T]) {
 }
 
 fn each_row<T: Float>(x: &[T], n: usize, out: &mut [T], parallel: bool) {
-    if out.len() == 1 {
-        out[0] = run(x, parallel);
-    } else if parallel && x.len() > GRAIN {
+    // How a row is cut depends on its length alone, never on how many rows a thread is given.
+    if n > GRAIN {
+        zip(x.chunks_exact(n), out).for_each(|(row, y)| *y = run(row, parallel));
+    } else if parallel && x.len() > GRAIN && out.len() > 1 {
         let mid = out.len() / 2;
         let ((x_a, x_b), (a, b)) = (x.split_at(mid * n), out.split_at_mut(mid));
         both(true, || each_row(x_a, n, a, true), || each_row(x_b, n, b, true));

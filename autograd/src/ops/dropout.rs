@@ -2,6 +2,8 @@
 
 use crate::element::Float;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
+use crate::ops::fuse::Fuse;
+use crate::rule::rules;
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
 
@@ -38,6 +40,14 @@ fn bits(count: u32, low: u32, high: u32) -> u32 {
         x ^ (x >> 16)
     };
     mix(mix(count ^ low).wrapping_add(high))
+}
+
+rules! {
+    /// x·(1 − z)/(1 − rate), z = σ((logit(rate) + noise)/temperature).
+    ConcreteDropout "concrete_dropout" [temperature: f64] (x, rate, noise) = {
+        let logit = (rate / (1.0 - rate)).ln();
+        x * (-(logit + noise) / R::lit(temperature)).sigmoid() / (1.0 - rate)
+    };
 }
 
 impl<T: Float> Op<T> for Dropout {
@@ -82,5 +92,37 @@ impl<'t, T: Float> Var<'t, T> {
         }
         let key = self.tape().draw();
         self.tape().apply(Dropout { rate, key }, &[self])
+    }
+
+    /// Dropout with a rate that can be learned: each element is scaled by (1 − z)/(1 − rate), where z is close
+    /// to 1 with probability `rate` and else close to 0, a smooth function of the rate (Gal, Hron and Kendall 2017,
+    /// "Concrete Dropout"). The lower the temperature (0.1 in the paper), the closer it is to [`dropout`](Var::dropout),
+    /// and the steeper its slopes. On a tape in evaluation mode, x itself. The noise follows from the seed of the
+    /// tape.
+    ///
+    /// # Panics
+    /// When the rate is not a single number within 0 to 1, bounds excluded, or the temperature not above 0.
+    #[track_caller]
+    pub fn concrete_dropout(self, rate: Var<'t, T>, temperature: f64) -> Var<'t, T> {
+        let value = rate.item().to_f64();
+        assert!(
+            value > 0.0 && value < 1.0,
+            "concrete_dropout: rate {value} is not between 0 and 1"
+        );
+        assert!(temperature > 0.0, "concrete_dropout: temperature {temperature} is not above 0");
+        let tape = self.tape();
+        if !tape.is_training() {
+            return self;
+        }
+        let key = tape.draw();
+        let (low, high) = (key as u32, (key >> 32) as u32);
+        let noise = Tensor::build(self.shape(), |noise| {
+            for (count, x) in noise.iter_mut().enumerate() {
+                // Uniform within (0, 1), the ends excluded; its logit has the logistic distribution.
+                let u = (f64::from(bits(count as u32, low, high)) + 0.5) / 4_294_967_296.0;
+                *x = T::of((u / (1.0 - u)).ln());
+            }
+        });
+        ConcreteDropout(temperature).fuse([self, rate, tape.constant(noise)])[0]
     }
 }

@@ -37,6 +37,7 @@ rules! {
     Maximum "maximum" (a, b) = a.maximum(b);
     Less "less" (a, b) = R::select(a.less(b), R::lit(1.0), R::lit(0.0));
     Equals "equals" (a, b) = R::select(a.equals(b), R::lit(1.0), R::lit(0.0));
+    Lerp "lerp" [weight: f64] (start, end) = start + (end - start) * weight;
     Where "where" (mask, a, b) = R::select(R::lit(0.5).less(mask), a, b);
 }
 
@@ -173,6 +174,12 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub(crate) fn indicator_of(self, other: Var<'t, T>) -> Var<'t, T> {
         self.binary(Equals, other)
+    }
+
+    /// start + weight·(end − start), elementwise with broadcasting; `self` is the start.
+    #[track_caller]
+    pub fn lerp(self, end: Var<'t, T>, weight: f64) -> Var<'t, T> {
+        self.binary(Lerp(weight), end)
     }
 
     /// The larger of two, elementwise; NaN if either is. At a tie each gets half of the gradient.

@@ -32,6 +32,16 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         std::array::from_fn(|i| results[i])
     }
 
+    /// The results of a rule of single numbers, worked out in 64 bits and then rounded to `T`: the bias
+    /// corrections of an optimiser, for which 32 bits are too few.
+    ///
+    /// # Panics
+    /// When an input is not a single number (rank 0).
+    #[track_caller]
+    fn fuse_scalars<'t, T: Float>(self, x: [Var<'t, T>; I]) -> [Var<'t, T>; O] {
+        super::scalars::scalars(self, x)
+    }
+
     /// The rule in place, without a tape: an optimiser's step. Its first `O` inputs are `states`, which
     /// the results replace; then come `inputs`, of the same shape; then `scalars`, the same for every
     /// element. The numbers have the same bits as those of [`fuse`](Fuse::fuse).
@@ -207,27 +217,35 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
     }
 
     fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
-        let read = |i: usize| {
-            let x = Sym::Var(cx.input(i));
-            if cx.needs(i) { Dual::input(x, i) } else { Dual::constant(x) }
-        };
-        let x: [Dual<Sym<T>, I>; I] = std::array::from_fn(read);
         let output = cx.output(0);
-        let y = output.tape().remembering::<Self, _>(output, || self.0.eval(x));
-        let pull = |i: usize| {
-            let mut sum = Sym::no_tangent();
-            for (o, y) in y.iter().enumerate() {
-                if !y.tangents[i].is_no_tangent() {
-                    sum = sum + Sym::Var(cx.cotangent_of(o)).carry(y.tangents[i]);
-                }
-            }
-            match sum {
-                Sym::Var(sum) => Some(sum),
-                Sym::Number(_) => None,
-            }
-        };
-        (0..I).map(|i| if cx.needs(i) { pull(i) } else { None }).collect()
+        output.tape().remembering::<Self, _>(output, || pull(&self.0, cx))
     }
+}
+
+/// The cotangents of a rule's inputs as variables: reading 3.
+pub(crate) fn pull<'t, T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
+    rule: &R,
+    cx: &Vjp<'_, 't, T>,
+) -> Cotangents<'t, T> {
+    let read = |i: usize| {
+        let x = Sym::Var(cx.input(i));
+        if cx.needs(i) { Dual::input(x, i) } else { Dual::constant(x) }
+    };
+    let x: [Dual<Sym<T>, I>; I] = std::array::from_fn(read);
+    let y = rule.eval(x);
+    let pull = |i: usize| {
+        let mut sum = Sym::no_tangent();
+        for (o, y) in y.iter().enumerate() {
+            if !y.tangents[i].is_no_tangent() {
+                sum = sum + Sym::Var(cx.cotangent_of(o)).carry(y.tangents[i]);
+            }
+        }
+        match sum {
+            Sym::Var(sum) => Some(sum),
+            Sym::Number(_) => None,
+        }
+    };
+    (0..I).map(|i| if cx.needs(i) { pull(i) } else { None }).collect()
 }
 
 /// Adds to a cotangent that has already arrived; in place if nobody else holds it.

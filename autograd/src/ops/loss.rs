@@ -72,6 +72,17 @@ rules! {
     BceWithLogits "bce_with_logits" (z, t) = t * (-z).softplus() + (1.0 - t) * z.softplus();
 }
 
+/// What to do where shapes differ by axes of size 1 only, as those of a column of the data and of an
+/// output of one unit do; else nothing.
+#[doc(hidden)]
+pub fn reshape_hint(outputs: &[usize], targets: &[usize]) -> String {
+    let sizes = |shape: &[usize]| shape.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
+    match sizes(outputs) == sizes(targets) {
+        true => format!(": reshape the targets to {outputs:?}"),
+        false => String::new(),
+    }
+}
+
 impl<'t, T: Float> Var<'t, T> {
     /// Mean squared error, mean((x − targets)²).
     ///
@@ -113,10 +124,11 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn cross_entropy(self, classes: &Tensor<i64>) -> Var<'t, T> {
         let (x, labels) = (self.shape(), classes.contiguous());
         assert!(
-            x.len() == 2 && x[0] > 0 && *classes.shape() == x[..1],
+            x.len() == 2 && *classes.shape() == x[..1],
             "cross_entropy: logits {x:?} are not [n, classes], or classes {:?} are not [n]",
             classes.shape()
         );
+        assert!(x[0] > 0, "cross_entropy: logits {x:?} have no rows to take the mean of");
         let wrong = labels.dense().iter().position(|class| !(0..x[1] as i64).contains(class));
         if let Some(row) = wrong {
             panic!(
@@ -137,6 +149,10 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     fn same_shape(self, loss: &str, targets: Var<'t, T>) {
         let (x, t) = (self.shape(), targets.shape());
-        assert!(x == t, "{loss}: predictions {x:?} and targets {t:?} differ in shape");
+        assert!(
+            x == t,
+            "{loss}: predictions {x:?} and targets {t:?} differ in shape{}",
+            reshape_hint(&x, &t)
+        );
     }
 }

@@ -13,5 +13,6 @@ pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod reduce;
+mod scalars;
 pub(crate) mod shape;
 pub(crate) mod softmax;

@@ -157,6 +157,14 @@ impl<R: Real, const N: usize> Real for Dual<R, N> {
         // −1, 0, 1 and NaN become 0, 0, 1 and NaN.
         self.chain(self.value.relu(), || self.value.sign().relu())
     }
+    /// Its slope is worked out whole: through 1/(x·x), that of x⁻² at 0 would be 0 times infinity.
+    #[inline(always)]
+    fn powi(self, n: i32) -> Self {
+        if n == 0 {
+            return Self::constant(R::lit(1.0));
+        }
+        self.chain(self.value.powi(n), || self.value.powi(n - 1) * f64::from(n))
+    }
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {
         let (x, y) = (self.value, exponent.value);

@@ -4,7 +4,6 @@
 use super::{Kind, Tape, Var};
 use crate::element::Float;
 use crate::param::{Param, ParamId};
-use crate::tensor::Tensor;
 
 impl<T: Float> Tape<T> {
     /// The variable that stands for a parameter on this tape: what it was last
@@ -54,21 +53,36 @@ impl<T: Float> Tape<T> {
 
     /// Notes the new value of a running statistic, from its old one. It travels with the gradients
     /// and the training step applies it: a forward pass never changes a model. If it has been noted
-    /// before on this tape, that is its old value.
-    pub fn update(&self, statistic: &Param<T>, new: impl FnOnce(&Tensor<T>) -> Tensor<T>) {
-        let noted =
-            |updates: &[(ParamId, Tensor<T>)]| updates.iter().position(|u| u.0 == statistic.id());
+    /// before on this tape, that is its old value. It is a variable, so that a loss that depends on it
+    /// after an unrolled step has the right derivative.
+    #[track_caller]
+    pub fn update<'t>(&'t self, statistic: &Param<T>, new: impl FnOnce(Var<'t, T>) -> Var<'t, T>) {
+        let noted = |updates: &[(ParamId, u32)]| updates.iter().position(|u| u.0 == statistic.id());
         let place = noted(&self.parts.borrow().updates);
-        // `new` may look at the tape: nothing is borrowed while it runs.
-        let old = place.map_or_else(
-            || statistic.value().clone(),
-            |at| self.parts.borrow().updates[at].1.clone(),
-        );
-        let value = new(&old);
+        // `new` uses the tape: nothing is borrowed while it runs.
+        let old = match place {
+            Some(at) => self.at(self.parts.borrow().updates[at].1),
+            None => self.param(statistic),
+        };
+        let id = new(old).id;
         let updates = &mut self.parts.borrow_mut().updates;
         match place {
-            Some(at) => updates[at].1 = value,
-            None => updates.push((statistic.id(), value)),
+            Some(at) => updates[at].1 = id,
+            None => updates.push((statistic.id(), id)),
+        }
+    }
+
+    /// From now on each running statistic stands for its noted value on this tape: a part of an unrolled
+    /// step.
+    pub fn apply_updates(&self) {
+        let updates = std::mem::take(&mut self.parts.borrow_mut().updates);
+        for (id, new) in updates {
+            let place = self.find(id);
+            let bindings = &mut self.parts.borrow_mut().bindings;
+            match place {
+                Ok(at) => bindings[at].1 = new,
+                Err(at) => bindings.insert(at, (id, new)),
+            }
         }
     }
 }

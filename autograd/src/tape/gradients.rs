@@ -71,8 +71,22 @@ impl<T: Float> Gradients<T> {
                 parts.leaves.push((id as u32, gradient));
             }
         }
-        parts.updates.extend(list.updates.iter().cloned());
+        let count = list.updates.len();
+        drop(list);
+        for at in 0..count {
+            let (param, new) = tape.parts.borrow().updates[at];
+            parts.updates.push((param, tape.at(new).value()));
+        }
         Gradients { parts, tape: tape.serial }
+    }
+
+    /// Gradients of parameters that were worked out in another way than by a backward pass, for an
+    /// optimiser's step.
+    pub fn of_params<'m>(gradients: impl IntoIterator<Item = (&'m Param<T>, Tensor<T>)>) -> Self {
+        let mut params: Vec<_> = gradients.into_iter().map(|(p, g)| (p.id(), g)).collect();
+        params.sort_by_key(|entry| entry.0);
+        // No tape has the serial number 0.
+        Gradients { parts: Parts { leaves: vec![], params, updates: vec![] }, tape: 0 }
     }
 
     /// The gradient of a leaf, or why there is none.

@@ -4,7 +4,9 @@
 //! it returns ([`Gradients`]). What does *not* live here: any operation. The tape knows operations
 //! only through [`Op`].
 
+pub(crate) mod backward;
 mod bindings;
+mod checkpoint;
 pub(crate) mod engine;
 mod gradients;
 mod var;
@@ -53,6 +55,11 @@ impl<T: Float> Node<T> {
     fn is_tracked(&self) -> bool {
         !matches!(self.kind, Kind::Constant)
     }
+
+    /// How many results the operation has that made it.
+    fn results(&self) -> u32 {
+        if let Kind::Op(_, results) = self.kind { results } else { 0 }
+    }
 }
 
 /// The vectors of a tape, kept when it is dropped and given to the next one.
@@ -73,12 +80,19 @@ struct Parts<T: Float> {
     nodes: Vec<Node<T>>,
     /// Which variable stands for which parameter, sorted.
     bindings: Vec<(ParamId, u32)>,
-    /// New values of parameters that are not trained by gradients: running statistics.
-    updates: Vec<(ParamId, Tensor<T>)>,
+    /// New values of parameters that are not trained by gradients, running statistics, as variables.
+    updates: Vec<(ParamId, u32)>,
+    /// The parts of the list whose values are worked out again when needed, in order.
+    released: Vec<checkpoint::Region>,
 }
 
 impl<T: Float> Parts<T> {
-    const EMPTY: Self = Parts { nodes: Vec::new(), bindings: Vec::new(), updates: Vec::new() };
+    const EMPTY: Self = Parts {
+        nodes: Vec::new(),
+        bindings: Vec::new(),
+        updates: Vec::new(),
+        released: Vec::new(),
+    };
 }
 
 /// The list of the operations of one computation, and the state of that run: whether it is training,
@@ -111,8 +125,8 @@ pub struct Tape<T: Float = f32> {
     recording: Cell<bool>,
     /// Whether it records outside of `no_grad`.
     records: bool,
-    training: bool,
-    seed: u64,
+    training: Cell<bool>,
+    seed: Cell<u64>,
     draws: Cell<u32>,
     /// Tells this tape from one that was at the same address before.
     serial: u64,
@@ -120,7 +134,16 @@ pub struct Tape<T: Float = f32> {
     memory: Cell<Option<(TypeId, u32)>>,
 }
 
-static SERIAL: AtomicU64 = AtomicU64::new(0);
+/// Restores a flag when it goes out of scope, also by a panic.
+struct Restore<'a>(&'a Cell<bool>, bool);
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 impl<T: Float> Default for Tape<T> {
     fn default() -> Self {
@@ -135,8 +158,8 @@ impl<T: Float> Tape<T> {
             parts: RefCell::new(parts.unwrap_or(Parts::EMPTY)),
             recording: Cell::new(recording),
             records: recording,
-            training,
-            seed,
+            training: Cell::new(training),
+            seed: Cell::new(seed),
             draws: Cell::new(0),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             memory: Cell::new(None),
@@ -160,7 +183,20 @@ impl<T: Float> Tape<T> {
 
     /// Whether layers should behave as in training.
     pub fn is_training(&self) -> bool {
-        self.training
+        self.training.get()
+    }
+
+    /// Runs `f` in evaluation mode: a validation loss at the end of an unrolled training run.
+    pub fn evaluation<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _restore = Restore(&self.training, self.training.replace(false));
+        f()
+    }
+
+    /// Draws from now on as a fresh tape with this seed: so the draws of step k of a run are a function of
+    /// k, wherever the run was taken up.
+    pub fn reseed(&self, seed: u64) {
+        self.seed.set(seed);
+        self.draws.set(0);
     }
 
     /// Whether operations are being recorded.
@@ -182,13 +218,6 @@ impl<T: Float> Tape<T> {
     }
 
     pub(crate) fn with_recording<R>(&self, on: bool, f: impl FnOnce() -> R) -> R {
-        /// Restores the flag also when `f` panics.
-        struct Restore<'a>(&'a Cell<bool>, bool);
-        impl Drop for Restore<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.1);
-            }
-        }
         let _restore = Restore(&self.recording, self.recording.replace(on));
         f()
     }
@@ -228,7 +257,7 @@ impl<T: Float> Tape<T> {
         self.draws.set(count + 1);
         // Weyl sequence and finaliser of SplitMix64 (Steele, Lea, Flood 2014): distinct and scattered.
         let mut z =
-            self.seed.wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            self.seed.get().wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -261,6 +290,7 @@ impl<T: Float> Tape<T> {
         for &input in inputs {
             self.owns(op.name(), input);
         }
+        self.restore(inputs.iter().map(|x| x.id));
         let nodes = &mut self.parts.borrow_mut().nodes;
         let value = |x: &Var<'_, T>| &nodes[x.id as usize].value;
         let mut outputs = match inputs {
@@ -353,6 +383,7 @@ impl<T: Float> Drop for Tape<T> {
         parts.nodes.clear();
         parts.bindings.clear();
         parts.updates.clear();
+        parts.released.clear();
         T::with_spares(|spares| spares.tapes.push(parts));
     }
 }

@@ -24,6 +24,7 @@ impl<T: Float> Copy for Var<'_, T> {}
 
 impl<T: Float> fmt::Debug for Var<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tape.restore([self.id]);
         let node = self.tape.node(self.id);
         f.write_str(&self.op_name())?;
         write!(f, " at {}: {:?}", node.location, node.value)
@@ -38,6 +39,7 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// Its value; O(1), the buffer is shared.
     pub fn value(self) -> Tensor<T> {
+        self.tape.restore([self.id]);
         self.tape.node(self.id).value.clone()
     }
 
@@ -69,6 +71,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// When there is not exactly one element.
     #[track_caller]
     pub fn item(self) -> T {
+        self.tape.restore([self.id]);
         self.tape.node(self.id).value.item()
     }
 
@@ -157,6 +160,9 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn try_grad(self, wrt: &[Var<'t, T>]) -> Vec<Option<Var<'t, T>>> {
         self.expect_scalar("grad");
+        for x in wrt {
+            self.tape.owns("grad", *x);
+        }
         self.vjp(wrt, self.ones_like())
     }
 
@@ -167,12 +173,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// When the cotangent has another shape.
     #[track_caller]
     pub fn vjp(self, wrt: &[Var<'t, T>], cotangent: Var<'t, T>) -> Vec<Option<Var<'t, T>>> {
-        self.tape.owns("vjp", cotangent);
-        self.expect_same_shape("vjp", &cotangent.shape());
-        for x in wrt {
-            self.tape.owns("vjp", *x);
-        }
-        engine::recorded(&[self], &[Some(cotangent)], wrt)
+        self.tape.vjp(&[(self, cotangent)], wrt)
     }
 
     #[track_caller]
@@ -185,12 +186,55 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn expect_same_shape(self, what: &str, cotangent: &[usize]) {
+    pub(super) fn expect_same_shape(self, what: &str, cotangent: &[usize]) {
         assert!(
             *self.shape() == *cotangent,
             "{what}: the variable has shape {:?}, its cotangent {cotangent:?}",
             self.shape()
         );
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The cotangents of `wrt`, given those of several outputs, as variables: as [`Var::vjp`]. `None`
+    /// where no output depends on one.
+    ///
+    /// # Panics
+    /// When a shape differs from that of its cotangent, or a variable is on another tape.
+    #[track_caller]
+    pub fn vjp<'t>(
+        &'t self,
+        outputs: &[(Var<'t, T>, Var<'t, T>)],
+        wrt: &[Var<'t, T>],
+    ) -> Vec<Option<Var<'t, T>>> {
+        for (y, cotangent) in outputs {
+            self.owns("vjp", *cotangent);
+            y.expect_same_shape("vjp", &cotangent.shape());
+        }
+        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
+            self.owns("vjp", *x);
+        }
+        engine::pull(outputs, wrt)
+    }
+
+    /// As [`vjp`](Tape::vjp), as tensors: nothing is recorded, and operations may take their fast pass. A
+    /// variable that is both an output and in `wrt` starts with the cotangent that it is given.
+    ///
+    /// # Panics
+    /// When a shape differs from that of its cotangent, or a variable is on another tape.
+    #[track_caller]
+    pub fn pull<'t>(
+        &'t self,
+        outputs: &[(Var<'t, T>, Tensor<T>)],
+        wrt: &[Var<'t, T>],
+    ) -> Vec<Option<Tensor<T>>> {
+        for (y, cotangent) in outputs {
+            y.expect_same_shape("pull", cotangent.shape());
+        }
+        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
+            self.owns("pull", *x);
+        }
+        self.with_recording(false, || engine::pull(outputs, wrt))
     }
 }
 

@@ -1,0 +1,17 @@
+//! Reading, data sets, splits, batches, scaling.
+
+use gradus_data::DataError;
+
+mod csv;
+mod data_sets;
+mod dataset;
+mod split;
+
+/// The message of what must fail.
+#[track_caller]
+fn message<R>(result: Result<R, DataError>) -> String {
+    match result {
+        Ok(_) => panic!("no error"),
+        Err(error) => error.to_string(),
+    }
+}

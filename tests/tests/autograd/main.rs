@@ -1,0 +1,7 @@
+//! The core: tape, operations, kernels.
+
+mod determinism;
+mod engine;
+mod messages;
+mod numerics;
+mod properties;

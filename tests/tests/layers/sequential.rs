@@ -1,0 +1,124 @@
+//! `Sequential`: building, names, summary, gradients.
+
+use gradus::nn::BuildError;
+use gradus::prelude::*;
+use gradus_tests::panics::panics;
+
+use super::{check, paths, rand};
+
+#[test]
+fn gradients_of_a_model() {
+    let model =
+        Sequential::new().add(Dense::new(2)).add(BatchNorm::new()).add(Tanh).add(Dense::new(1));
+    check(&model.build(&[2], 1).expect("a model"), rand(&[3, 2], 1), Some(7));
+}
+
+fn build(model: Sequential<f64>, input: &[usize]) -> String {
+    let error = model.build(input, 0).expect_err("it cannot be built");
+    error.to_string()
+}
+
+#[test]
+fn models_that_cannot_be_built() {
+    let model = Sequential::<f64>::new;
+    assert_eq!(
+        build(model().add(Dense::new(2)), &[]),
+        "layer `dense` cannot take an input of shape [] (one sample, without the batch axis): it needs at least one \
+         feature on the last axis"
+    );
+    assert_eq!(
+        build(model().add(Dense::new(2)).add(Dense::new(2).inputs(3)), &[4]),
+        "layer `dense_1` cannot take an input of shape [2] (one sample, without the batch axis): it was made for 3 \
+         features"
+    );
+    assert_eq!(
+        build(model().add(Dense::new(2)).add(BatchNorm::new().channels(3)), &[4]),
+        "layer `batch_norm` cannot take an input of shape [2] (one sample, without the batch axis): it was made for 3 \
+         channels"
+    );
+    assert_eq!(
+        build(model().add(BatchNorm::new().axis(2)), &[4]),
+        "layer `batch_norm` cannot take an input of shape [4] (one sample, without the batch axis): it has no axis 2"
+    );
+    for axis in [0, -2] {
+        let text = build(model().add(BatchNorm::new().axis(axis)), &[4]);
+        assert!(
+            text.ends_with(&format!("it has no axis {axis}")),
+            "the batch axis holds no channels: {text}"
+        );
+    }
+    for rate in [-0.1_f32, 1.5, f32::NAN] {
+        let text = build(model().add(Relu).add(Dropout::new(0.5)).add(Dropout::new(rate)), &[4]);
+        assert_eq!(text, format!("layer `dropout_1`: rate {rate} is not within 0 to 1"));
+    }
+    let error = model().add(Dense::new(2)).build(&[0], 0).expect_err("no features");
+    assert!(
+        matches!(error, BuildError::Input { layer, input, .. } if layer == "dense" && input == [0])
+    );
+}
+
+/// The layer that is named is the one inside.
+#[test]
+fn an_error_inside_of_a_nested_model_names_the_layer() {
+    let inner = Sequential::<f64>::new().add(Dense::new(2)).add(Dense::new(2).inputs(3));
+    let text = build(Sequential::new().add(Relu).add(inner), &[4]);
+    assert!(text.starts_with("layer `sequential.dense_1` cannot take"), "{text}");
+}
+
+#[test]
+fn names_of_layers() {
+    let inner = Sequential::<f64>::new().add(Dense::new(2)).add(Tanh);
+    let model =
+        Sequential::new().add(Dense::new(3)).add(Relu).add(Relu).add(inner).add(Dense::new(1));
+    let model = model.build(&[4], 0).expect("a model");
+    let names: Vec<&str> = model.layers().map(|(name, _)| name).collect();
+    assert_eq!(names, ["dense", "relu", "relu_1", "sequential", "dense_1"]);
+    let expected =
+        ["dense.kernel", "dense.bias", "sequential.dense.kernel", "sequential.dense.bias"];
+    assert_eq!(paths::<f64>(&model)[..4], expected);
+    assert_eq!(paths::<f64>(&model)[4..], ["dense_1.kernel", "dense_1.bias"]);
+}
+
+#[test]
+fn a_summary_is_a_table() {
+    let model = Sequential::<f32>::new()
+        .add(Dense::new(16))
+        .add(BatchNorm::new())
+        .add(Relu)
+        .add(Dropout::new(0.5));
+    let model = model.add(Dense::new(1)).build(&[4], 0).expect("a model");
+    let expected = "\
+parameter                shape    count
+───────────────────────────────────────
+dense.kernel             [4, 16]     64
+dense.bias               [16]        16
+batch_norm.gamma         [16]        16
+batch_norm.beta          [16]        16
+batch_norm.running_mean  [16]        16  not trained
+batch_norm.running_var   [16]        16  not trained
+dense_1.kernel           [16, 1]     16
+dense_1.bias             [1]          1
+───────────────────────────────────────
+total 161, trained 129, not trained 32";
+    assert_eq!(summary(&model), expected);
+    assert_eq!(summary::<f32>(&Relu).lines().last(), Some("total 0, trained 0, not trained 0"));
+}
+
+/// Through boxes and models, too, the user's line is named.
+#[test]
+#[rustfmt::skip]
+fn inputs_of_another_shape_in_a_model() {
+    let tape = Tape::<f64>::new();
+    let x = tape.constant(Tensor::zeros(&[2, 3]));
+    let model = Sequential::new().add(Dense::new(5)).build(&[4], 0).expect("a model");
+    panics("linear: input [2, 3] does not fit weight [4, 5] [inputs, outputs] (3 vs 4)", || model.forward(x));
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_model_that_was_not_built() {
+    let tape = Tape::<f64>::new();
+    let x = tape.constant(Tensor::zeros(&[2, 3]));
+    let model = Sequential::new().add(Dense::new(5));
+    panics("dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model", || model.forward(x));
+}

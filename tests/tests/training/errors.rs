@@ -1,0 +1,226 @@
+//! What cannot be trained: typed errors, and nothing is changed.
+
+use gradus::prelude::*;
+use gradus_tests::panics::panics;
+
+use super::{binary, bits, dataset, dense, labelled, normed, points, quiet};
+
+fn error<M: Layer<f64>>(
+    model: &mut Trainer<M, f64>,
+    data: &Dataset<f64>,
+    options: Fit<'_, f64>,
+) -> String {
+    let before = bits(&model.model);
+    let error = model.fit(data, options).expect_err("it cannot be trained");
+    assert_eq!(bits(&model.model), before, "nothing was trained");
+    error.to_string()
+}
+
+#[test]
+fn no_data() {
+    let none = Dataset::<f64>::new(Tensor::zeros(&[0, 2]), Tensor::zeros(&[0, 1]))
+        .expect_err("no samples");
+    assert_eq!(none.to_string(), "the data set has no samples");
+    let why = binary().predict(&Tensor::zeros(&[0, 2])).expect_err("no samples");
+    assert!(matches!(why, TrainError::Empty { .. }));
+    assert_eq!(why.to_string(), "the given data has no samples");
+}
+
+#[test]
+fn batches_of_no_samples() {
+    let text = error(&mut binary(), &points(4), quiet().batch_size(0));
+    assert_eq!(text, "batches: the batch size is 0; a batch has at least 1 sample");
+}
+
+#[test]
+fn no_epochs() {
+    let text = error(&mut binary(), &points(4), quiet().epochs(0));
+    assert_eq!(text, "fit: the number of epochs is 0; training takes at least 1");
+}
+
+#[test]
+#[rustfmt::skip]
+fn learning_rates_that_make_no_sense() {
+    panics("optimizer: a learning rate of -1 is negative or not finite", || Sgd::<f64>::new(-1.0));
+    panics("optimizer: a learning rate of NaN is negative or not finite", || Adam::<f64>::new(f64::NAN));
+    panics("optimizer: a learning rate of inf is negative or not finite", || AdamW::new::<f64>(f64::INFINITY));
+    Sgd::<f64>::new(0.0);
+}
+
+/// By a schedule or by a callback, in the first epoch or later; what was trained before it stays.
+#[test]
+fn learning_rates_that_stop_making_sense() {
+    let mut model = binary();
+    for (lr, word) in [(-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let at = move |bad: usize| {
+            LearningRateScheduler::new(
+                move |epoch: usize, old: f64| if epoch == bad { lr } else { old },
+            )
+        };
+        let expected = |epoch: usize| {
+            format!(
+                "fit: the learning rate of epoch {epoch} is {word}, which is negative or not finite"
+            )
+        };
+        let options = || quiet().epochs(4).callback(at(0));
+        model.optimizer.set_lr(0.1);
+        assert_eq!(error(&mut model, &points(4), options()), expected(0));
+        model.optimizer.set_lr(0.1);
+        let before = bits(&model.model);
+        let why = model.fit(&points(4), quiet().epochs(4).callback(at(2))).expect_err("a bad rate");
+        assert!(matches!(why, TrainError::LearningRate { epoch: 2, .. }));
+        assert_eq!(why.to_string(), expected(2));
+        assert_ne!(bits(&model.model), before, "two epochs were trained");
+        assert!(bits(&model.model).iter().all(|&bits| f64::from_bits(bits).is_finite()));
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn columns_of_the_same_name() {
+    let twice = |name: &str| format!("compile: the history would have two columns `{name}`: each metric needs a name of its own");
+    panics(&twice("accuracy"), || dense(1).compile(Sgd::new(0.1), MeanSquaredError, &[&Accuracy::new(), &Accuracy::from_logits()]));
+    for name in ["loss", "lr", "val_loss"] {
+        panics(&twice(name), || dense(1).compile(Sgd::new(0.1), MeanSquaredError, &[&Named(name)]));
+    }
+}
+
+/// A metric of the given name.
+struct Named(&'static str);
+
+impl Metric<f64> for Named {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn direction(&self) -> Direction {
+        Direction::Min
+    }
+    fn update(&mut self, _: &Tensor<f64>, _: &Tensor<f64>) {}
+    fn result(&self) -> f64 {
+        0.0
+    }
+    fn fresh(&self) -> Box<dyn Metric<f64>> {
+        Box::new(Named(self.0))
+    }
+}
+
+#[test]
+fn binary_labels_out_of_range() {
+    for (label, word) in [(1.5, "1.5"), (-1.0, "-1"), (2.0, "2")] {
+        let bad = labelled(Tensor::from([[0.0], [1.0], [label], [0.0]]));
+        let expected = |part: &str| {
+            format!(
+                "binary_crossentropy: row 2 has the label {word}, which is not within 0 to 1 (in the {part} data)"
+            )
+        };
+        assert_eq!(error(&mut binary(), &bad, quiet()), expected("training"));
+        assert_eq!(
+            error(&mut binary(), &points(4), quiet().validation(&bad)),
+            expected("validation")
+        );
+        let why = binary().evaluate(&bad).expect_err("a bad label");
+        assert!(matches!(why, TrainError::Targets { .. }));
+        assert_eq!(why.to_string(), expected("given"));
+    }
+}
+
+#[test]
+fn classes_out_of_range_or_not_whole() {
+    let mut model = dense(3).compile(Sgd::new(0.1), SparseCategoricalCrossentropy, &[]);
+    for (label, word) in [(3.0, "3"), (-1.0, "-1"), (0.5, "0.5")] {
+        let expected = format!(
+            "sparse_categorical_crossentropy: row 1 has the label {word}, which is not a whole number from 0 to 2 \
+             (in the training data)"
+        );
+        assert_eq!(error(&mut model, &labelled(Tensor::from([[0.0], [label]])), quiet()), expected);
+        assert_eq!(error(&mut model, &labelled(Tensor::from([0.0, label])), quiet()), expected);
+    }
+    let wide = labelled(Tensor::zeros(&[3, 2]));
+    assert_eq!(
+        error(&mut model, &wide, quiet()),
+        "sparse_categorical_crossentropy: the model's output must be [n, classes] and the targets [n] or [n, 1], but \
+         they are [1, 3] and [3, 2] (in the training data)"
+    );
+}
+
+#[test]
+fn targets_of_another_shape() {
+    let expected = |loss: &str, targets: &str| {
+        format!(
+            "{loss}: the model's output has shape [1] a sample, the targets {targets} (in the training data)"
+        )
+    };
+    const HINT: &str = ": reshape the targets to [4, 1]";
+    let mut squares = dense(1).compile(Sgd::new(0.1), MeanSquaredError, &[]);
+    for (shape, word, hint) in
+        [(&[4][..], "[]", HINT), (&[4, 2], "[2]", ""), (&[4, 1, 1], "[1, 1]", HINT)]
+    {
+        let word = &format!("{word}{hint}");
+        let data = labelled(Tensor::zeros(shape));
+        assert_eq!(error(&mut squares, &data, quiet()), expected("mean_squared_error", word));
+        assert_eq!(error(&mut binary(), &data, quiet()), expected("binary_crossentropy", word));
+    }
+}
+
+/// A mistake of the program, not of the data's contents: it panics, at the user's line.
+#[test]
+#[rustfmt::skip]
+fn features_of_another_shape() {
+    let data = dataset(Tensor::zeros(&[4, 3]), Tensor::zeros(&[4, 1]));
+    let mut model = binary();
+    panics("linear: input [1, 3] does not fit weight [2, 1] [inputs, outputs] (3 vs 2)", || model.fit(&data, quiet()));
+    panics("linear: input [1, 3] does not fit weight [2, 1] [inputs, outputs] (3 vs 2)", || model.evaluate(&data));
+    panics("linear: input [4, 3] does not fit weight [2, 1] [inputs, outputs] (3 vs 2)", || model.predict(data.x()));
+}
+
+#[test]
+fn a_small_last_batch_with_batch_norm() {
+    let expected = |samples: usize, size: usize| {
+        format!(
+            "fit: {samples} samples in batches of {size} leave a last batch of 1, but the model needs at least 2 (batch \
+             norm has no variance of one value): choose another batch size, or `drop_last(true)`"
+        )
+    };
+    assert_eq!(error(&mut normed(), &points(9), quiet().batch_size(4)), expected(9, 4));
+    // The advice must help: `drop_last` does not where all batches are too small, or the only one is.
+    let needs = "but the model needs at least 2 (batch norm has no variance of one value)";
+    let all = format!("fit: batches have 1 sample(s), {needs}: set `batch_size` to 2 or more");
+    let only = format!("fit: the only batch has 1 sample(s), {needs}: train on more samples");
+    for drop_last in [false, true] {
+        let options = |size| quiet().batch_size(size).drop_last(drop_last);
+        assert_eq!(error(&mut normed(), &points(4), options(1)), all);
+        assert_eq!(error(&mut normed(), &points(1), options(4)), only);
+    }
+    // What is held out counts, too.
+    assert_eq!(
+        error(&mut normed(), &points(10), quiet().batch_size(4).validation_fraction(0.1)),
+        expected(9, 4)
+    );
+    assert!(normed().fit(&points(9), quiet().batch_size(4).drop_last(true)).is_ok());
+    assert!(normed().fit(&points(10), quiet().batch_size(4)).is_ok());
+    assert!(normed().fit(&points(3), quiet().batch_size(4)).is_ok());
+    // Without batch norm one sample is a batch.
+    assert!(binary().fit(&points(9), quiet().batch_size(4)).is_ok());
+    // A validation set of one sample is evaluated.
+    assert!(normed().fit(&points(4), quiet().validation(&points(1))).is_ok());
+}
+
+#[test]
+fn validation_fractions_out_of_range() {
+    for (fraction, word) in
+        [(0.0, "0"), (1.0, "1"), (1.5, "1.5"), (-0.5, "-0.5"), (f64::NAN, "NaN")]
+    {
+        let text = error(&mut binary(), &points(4), quiet().validation_fraction(fraction));
+        assert_eq!(text, format!("fit: a validation fraction of {word} is not between 0 and 1"));
+    }
+    let text = error(&mut binary(), &points(4), quiet().validation_fraction(0.9));
+    assert_eq!(text, "fit: a validation fraction of 0.9 of 4 samples leaves one side empty");
+}
+
+#[test]
+fn a_history_that_cannot_be_written() {
+    let history = binary().fit(&points(4), quiet()).expect("training");
+    let why = history.write_csv("no such folder/history.csv").expect_err("no folder");
+    assert!(matches!(why, TrainError::Write { .. }));
+    assert!(why.to_string().starts_with("cannot write no such folder/history.csv: "), "{why}");
+}
