@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`autograd`] | tensors, the tape, operations, gradients, gradient checks |
 //! | [`nn`] | layers, initialisers, regularisers, losses |
-//! | [`optim`] | update rules and schedules |
+//! | [`optim`] | update rules, schedules, [hypergradients](differentiating_training) |
 //! | [`data`] | data sets, CSV, splits, scaling, batches |
 //! | [`train`] | `compile`, `fit`, `evaluate`, `predict`, callbacks, history, charts |
 //!
@@ -55,6 +55,10 @@ pub mod prelude {
     pub use crate::train::*;
     pub use gradus_derive::Module;
 }
+
+/// A guide: gradients through Adam, weight decay, batch norm, dropout and initialisation.
+#[doc = include_str!("../docs/differentiating-training.md")]
+pub mod differentiating_training {}
 
 /// Compiles and runs the code in the README.
 #[cfg(doctest)]

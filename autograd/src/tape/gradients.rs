@@ -72,6 +72,7 @@ impl<T: Float> Gradients<T> {
             }
         }
         let count = list.updates.len();
+        // The list is free meanwhile: a value may have to be worked out again.
         drop(list);
         for at in 0..count {
             let (param, new) = tape.parts.borrow().updates[at];

@@ -37,7 +37,7 @@ pub(super) struct Run<'a, T: Float> {
     pub validate: &'a Validate<'a, T>,
 }
 
-fn params<'m, T: Float>(module: &'m (impl Module<T> + ?Sized)) -> Vec<(String, &'m Param<T>)> {
+fn params<T: Float>(module: &(impl Module<T> + ?Sized)) -> Vec<(String, &Param<T>)> {
     let mut all = Vec::new();
     module.visit(Path::root(), &mut |path, param| all.push((path.to_string(), param)));
     all
