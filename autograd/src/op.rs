@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::element::Float;
 use crate::tape::Var;
-pub use crate::tape::engine::Backward;
+pub use crate::tape::backward::Backward;
 use crate::tensor::Tensor;
 
 /// The results of an operation; nearly always one.

@@ -5,7 +5,7 @@
 //! always a whole class long and always initialised: what is handed out holds stale numbers, never
 //! undefined ones, and so nothing here is `unsafe`.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use crate::element::Element;
 

@@ -5,7 +5,7 @@ use std::iter::zip;
 use smallvec::SmallVec;
 
 use crate::element::Float;
-use crate::kernel::map::{self, Block, In, Out, Slices};
+use crate::kernel::map::{self, Block, In, Out, Slices, SlicesMut};
 use crate::kernel::simd::{Kernel, dispatch};
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::pool::Storage;
@@ -76,8 +76,8 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         for (o, state) in states.iter_mut().enumerate() {
             if !state.is_contiguous() || state.storage.unique().is_none() {
                 moved[o] = true;
-                let old = std::mem::replace(*state, Tensor::build(shape, |_| {}));
-                olds[o] = Some(if old.is_contiguous() { old } else { old.contiguous() });
+                let old = std::mem::replace(*state, Tensor::stale(shape));
+                olds[o] = Some(old.into_contiguous());
             }
         }
         let mut ins = Slices::new();
@@ -107,38 +107,43 @@ fn spread(from: &Dims, to: &Dims) -> Strides {
     std::array::from_fn(step)
 }
 
-/// The cotangents of the inputs that are asked for; in place of the others stands an empty tensor.
+/// With up to so many elements, a cotangent that is broadcast is written out first: it stays in the first
+/// cache, and the kernel need not walk.
+const SMALL: usize = 4096;
+
+/// Writes the cotangents of the inputs into `found`, where there are tensors for those that are asked for.
 fn pull_all<T: Float>(
     body: &Block<T>,
     shape: &Dims,
     inputs: &[&Tensor<T>],
     cotangents: &[Tensor<T>],
-    asked: &[bool],
-) -> SmallVec<[Tensor<T>; 3]> {
+    found: &mut [Option<Tensor<T>>],
+) {
+    let is_plain = |x: &Tensor<T>| x.shape == *shape && x.is_contiguous();
     let operands = || inputs.iter().copied().chain(cotangents);
-    let nothing = Dims::new(&[0]);
-    let shapes: SmallVec<[Dims; 6]> =
-        zip(inputs, asked).map(|(x, &asked)| if asked { x.shape } else { nothing }).collect();
-    Tensor::build_all(&shapes, |outs| {
-        if operands().all(|x| x.shape == *shape && x.is_contiguous()) {
-            let ins: Slices<T> = operands().map(|x| x.dense()).collect();
-            return map::contiguous(body, &ins, outs);
-        }
-        let outs = outs.drain(..).enumerate().map(|(i, data)| {
-            // What nobody asks for is not written: its slice is empty.
-            let strides = match asked[i] {
-                true => spread(&inputs[i].shape, shape),
-                false => Strides::default(),
-            };
-            let add = asked[i] && inputs[i].shape != *shape;
+    let plain = inputs.iter().all(|x| is_plain(x));
+    if plain && !cotangents.iter().all(is_plain) && shape.product() <= SMALL {
+        let whole: SmallVec<[_; 2]> = cotangents.iter().map(Tensor::contiguous).collect();
+        return pull_all(body, shape, inputs, &whole, found);
+    }
+    if plain && cotangents.iter().all(is_plain) {
+        let ins: Slices<T> = operands().map(Tensor::dense).collect();
+        let outs = found.iter_mut().map(|x| x.as_mut().map_or(&mut [][..], Tensor::fresh));
+        return map::contiguous(body, &ins, &mut outs.collect::<SlicesMut<T>>());
+    }
+    let outs = zip(found, inputs).map(|(found, x)| match found {
+        // What nobody asks for is not written: its slice is empty.
+        None => Out { data: &mut [][..], strides: Strides::default(), add: false },
+        Some(found) => {
+            let (data, add) = (found.fresh(), x.shape != *shape);
             if add {
                 data.fill(T::ZERO);
             }
-            Out { data, strides, add }
-        });
-        let outs = outs.collect();
-        map::map(body, shape, operands().map(|x| read(x, shape)).collect(), outs);
-    })
+            Out { data, strides: spread(&x.shape, shape), add }
+        }
+    });
+    let outs = outs.collect();
+    map::map(body, shape, operands().map(|x| read(x, shape)).collect(), outs);
 }
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementwise<R, I, O> {
@@ -167,15 +172,17 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         }
         let pass = R::kernels().forward;
         let body = |ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, ins, outs);
-        Tensor::build_all(&[shape; O], |outs| {
-            if x.iter().all(|x| x.shape == shape && x.is_contiguous()) {
-                let ins: [&[T]; I] = std::array::from_fn(|i| x[i].dense());
-                return map::contiguous(&body, &ins, outs);
-            }
+        let mut results: [Tensor<T>; O] = std::array::from_fn(|_| Tensor::stale(shape));
+        let mut outs = results.each_mut().map(Tensor::fresh);
+        if x.iter().all(|x| x.shape == shape && x.is_contiguous()) {
+            let ins: [&[T]; I] = std::array::from_fn(|i| x[i].dense());
+            map::contiguous(&body, &ins, &mut outs);
+        } else {
             let strides = shape.row_major();
-            let outs = outs.drain(..).map(|data| Out { data, strides, add: false }).collect();
+            let outs = outs.into_iter().map(|data| Out { data, strides, add: false }).collect();
             map::map(&body, &shape, x.iter().map(|x| read(x, &shape)).collect(), outs);
-        })
+        }
+        results.into_iter().collect()
     }
 
     fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
@@ -199,9 +206,11 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         let body = |ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, ins, outs);
         let cotangents: [Tensor<T>; O] = std::array::from_fn(|o| cx.cotangent(o));
         if asked.contains(&true) {
-            let found = pull_all(&body, &shape, &inputs, &cotangents, &asked);
+            let mut found: [Option<Tensor<T>>; I] =
+                std::array::from_fn(|i| asked[i].then(|| Tensor::stale(inputs[i].shape)));
+            pull_all(&body, &shape, &inputs, &cotangents, &mut found);
             for (i, found) in found.into_iter().enumerate() {
-                if asked[i] {
+                if let Some(found) = found {
                     cx.give(i, found);
                 }
             }
@@ -242,7 +251,8 @@ pub(crate) fn pull<'t, T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
         }
         match sum {
             Sym::Var(sum) => Some(sum),
-            Sym::Number(_) => None,
+            // No slope anywhere: zeros, as the fast pass gives.
+            Sym::Number(_) => Some(cx.input(i).zeros_like()),
         }
     };
     (0..I).map(|i| if cx.needs(i) { pull(i) } else { None }).collect()
@@ -264,8 +274,7 @@ pub(crate) fn accumulate<T: Float>(sum: &mut Tensor<T>, more: &Tensor<T>) {
         *a += *b;
         return;
     }
-    let more = more.contiguous();
-    dispatch(AddTo(sum.make_mut(), more.dense()));
+    more.with_dense(|more| dispatch(AddTo(sum.make_mut(), more)));
 }
 
 /// A rule of tensors, for the forward and fast backward passes of other operations.

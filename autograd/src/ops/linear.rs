@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::matmul::{matrix, product};
 use crate::element::Float;
-use crate::kernel::map::{Body, contiguous, run};
+use crate::kernel::map::{Body, in_place, run};
 use crate::kernel::reduce;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Num, Real};
@@ -75,28 +75,27 @@ impl<T: Float> Body<T> for Activate {
     }
 }
 
-/// The cotangent of z from y = f(z) and the cotangent of y.
+/// The cotangent of z from y = f(z), in place of that of y.
 struct Slope(Activation);
 
 impl<T: Float> Body<T> for Slope {
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
-        let (y, g) = (ins[0], ins[1]);
-        let pairs = zip(&mut *outs[0], zip(y, g));
+        let pairs = zip(&mut *outs[0], ins[0]);
         match self.0 {
-            Activation::Relu => pairs.for_each(|(z, (&y, &g))| {
+            Activation::Relu => pairs.for_each(|(g, &y)| {
                 // NaN stays NaN: y > 0 would hide it.
-                *z = if y <= T::ZERO {
+                *g = if y <= T::ZERO {
                     T::ZERO
                 } else if y > T::ZERO {
-                    g
+                    *g
                 } else {
                     y
                 };
             }),
-            Activation::Sigmoid => pairs.for_each(|(z, (&y, &g))| *z = g * (y * (T::ONE - y))),
-            Activation::Tanh => pairs.for_each(|(z, (&y, &g))| *z = g * (T::ONE - y * y)),
-            _ => pairs.for_each(|(z, (_, &g))| *z = g),
+            Activation::Sigmoid => pairs.for_each(|(g, &y)| *g = *g * (y * (T::ONE - y))),
+            Activation::Tanh => pairs.for_each(|(g, &y)| *g = *g * (T::ONE - y * y)),
+            _ => {}
         }
     }
 }
@@ -115,12 +114,14 @@ impl<T: Float> Op<T> for Linear {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Outputs<T> {
         let (x, w) = (inputs[0], inputs[1]);
         let (m, k, n) = (x.shape[0], x.shape[1], w.shape[1]);
-        let bias = inputs.get(2).map(|bias| bias.contiguous());
+        let bias = inputs.get(2);
         [Tensor::build(Dims::new(&[m, n]), |y| {
-            if let Some(bias) = &bias
+            if let Some(bias) = bias
                 && n > 0
             {
-                y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias.dense()));
+                bias.with_dense(|bias| {
+                    y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
+                });
             }
             T::product([m, k, n], matrix(x), matrix(w), y, bias.is_some());
             if self.activation != Activation::Identity {
@@ -132,27 +133,21 @@ impl<T: Float> Op<T> for Linear {
 
     fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
         let (x, w, y) = (cx.input(0), cx.input(1), cx.output(0));
-        let mut g = cx.cotangent(0);
+        let (m, k, n) = (x.shape[0], x.shape[1], w.shape[1]);
+        let mut g = cx.cotangent(0).into_contiguous();
         if self.activation != Activation::Identity {
-            let cotangent = g.contiguous();
-            let ins = [y.dense(), cotangent.dense()];
             let slope = Slope(self.activation);
-            g = Tensor::build(y.shape, |z| {
-                contiguous(&|ins, outs| run(&slope, ins, outs), &ins, &mut [z]);
-            });
+            let slope = |ins: &[&[T]], outs: &mut [&mut [T]]| run(&slope, ins, outs);
+            in_place(&slope, &[y.dense()], &mut [g.make_mut()]);
         }
         if cx.needs(0) {
-            cx.give(0, product(&g, &w.t()));
+            cx.give(0, product([m, n, k], matrix(&g), matrix(w).t()));
         }
         if cx.needs(1) {
-            cx.give(1, product(&x.t(), &g));
+            cx.give(1, product([k, m, n], matrix(x).t(), matrix(&g)));
         }
         if cx.inputs() == 3 && cx.needs(2) {
-            let (g, n) = (g.contiguous(), w.shape[1]);
-            cx.give(
-                2,
-                Tensor::build(Dims::new(&[n]), |b| reduce::sum(g.dense(), x.shape[0], n, b)),
-            );
+            cx.give(2, Tensor::build(Dims::new(&[n]), |b| reduce::sum(g.dense(), m, n, b)));
         }
         true
     }

@@ -15,9 +15,8 @@ pub(crate) fn matrix<T: Float>(x: &Tensor<T>) -> Mat<'_, T> {
 }
 
 /// c = a·b for matrices, `[m, k] · [k, n]`.
-pub(crate) fn product<T: Float>(a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
-    let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
-    Tensor::build(Dims::new(&[m, n]), |c| T::product([m, k, n], matrix(a), matrix(b), c, false))
+pub(crate) fn product<T: Float>([m, k, n]: [usize; 3], a: Mat<T>, b: Mat<T>) -> Tensor<T> {
+    Tensor::build(Dims::new(&[m, n]), |c| T::product([m, k, n], a, b, c, false))
 }
 
 /// `[.., m, k] · [.., k, n]`, the leading axes broadcast.
@@ -31,8 +30,8 @@ impl<T: Float> Op<T> for MatMul {
 
     fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
         let [a, b] = x else { unreachable!("matmul has two inputs") };
-        if a.rank() == 2 && b.rank() == 2 {
-            return [product(a, b)].into();
+        if let ([m, k], [_, n]) = (a.shape(), b.shape()) {
+            return [product([*m, *k, *n], matrix(a), matrix(b))].into();
         }
         let (rank_a, rank_b) = (a.rank() - 2, b.rank() - 2);
         let (m, k, n) = (a.shape[rank_a], a.shape[rank_a + 1], b.shape[rank_b + 1]);
@@ -62,15 +61,13 @@ impl<T: Float> Op<T> for MatMul {
 
     fn backward(&self, cx: &mut Backward<'_, T>) -> bool {
         let (a, b) = (cx.input(0), cx.input(1));
-        if a.rank() != 2 || b.rank() != 2 {
-            return false;
-        }
+        let ([m, k], [_, n]) = (a.shape(), b.shape()) else { return false };
         let g = cx.cotangent(0);
         if cx.needs(0) {
-            cx.give(0, product(&g, &b.t()));
+            cx.give(0, product([*m, *n, *k], matrix(&g), matrix(b).t()));
         }
         if cx.needs(1) {
-            cx.give(1, product(&a.t(), &g));
+            cx.give(1, product([*k, *m, *n], matrix(a).t(), matrix(&g)));
         }
         true
     }

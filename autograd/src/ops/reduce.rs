@@ -62,6 +62,12 @@ impl<T: Float> Op<T> for Sum {
         if self.scale == 1.0 { "sum" } else { "mean" }
     }
     fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
+        if self.mask + 1 == 1 << x[0].rank() && x[0].len() != 1 {
+            let mut sum = [T::ZERO];
+            x[0].with_dense(|x| reduce::sum(x, x.len(), 1, &mut sum));
+            let sum = if self.scale == 1.0 { sum[0] } else { sum[0] * T::of(self.scale) };
+            return [Tensor::scalar(sum)].into();
+        }
         let mut sum = reduce_with(x[0], self.mask, reduce::sum);
         if self.scale != 1.0 {
             sum.make_mut().iter_mut().for_each(|y| *y = *y * T::of(self.scale));
@@ -73,6 +79,10 @@ impl<T: Float> Op<T> for Sum {
         let mut g = cx.cotangent(0);
         if self.scale != 1.0 {
             g = g.map(|g| g * T::of(self.scale));
+        }
+        if g.rank() == 0 {
+            cx.give(0, Tensor::full(&shape, g.first()));
+            return true;
         }
         cx.give(0, g.reshape(&with_ones(&shape, self.mask)).broadcast_to(&shape));
         true

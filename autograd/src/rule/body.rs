@@ -18,7 +18,8 @@ use crate::real::{Dual, Num, Real};
 /// Elements of a tile.
 const TILE: usize = 32;
 
-/// The next `n` elements of each operand as a tile; filled up, in `rest`, if they are fewer.
+/// The next `n` elements of each operand as a tile; filled up, in `rest`, if they are fewer. An operand
+/// without elements is a constant, whose tile stands there already.
 #[inline(always)]
 fn tiles<'a, T: Float, const J: usize>(
     operands: [&'a [T]; J],
@@ -27,15 +28,16 @@ fn tiles<'a, T: Float, const J: usize>(
 ) -> [&'a [T; TILE]; J] {
     if n < TILE {
         for (rest, operand) in zip(&mut *rest, operands) {
-            rest[..n].copy_from_slice(&operand[..n]);
+            if let Some(operand) = operand.get(..n) {
+                rest[..n].copy_from_slice(operand);
+            }
         }
     }
     let mut tiles = rest.each_ref();
     if n == TILE {
         for (tile, operand) in zip(&mut tiles, operands) {
-            match operand.first_chunk() {
-                Some(chunk) => *tile = chunk,
-                None => unreachable!("a whole tile is left"),
+            if let Some(chunk) = operand.first_chunk() {
+                *tile = chunk;
             }
         }
     }
@@ -121,21 +123,13 @@ pub(crate) struct InPlace<'a, R, T, const I: usize, const O: usize> {
 }
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> InPlace<'_, R, T, I, O> {
-    /// Each input from element `start` on; scalars from the start of their constant.
+    /// Each input from element `start` on; no elements for scalars.
     #[inline(always)]
-    fn operands<'t>(
-        &self,
-        ins: &[&'t [T]],
-        states: &'t [&mut [T]],
-        constants: &'t [[T; TILE]; I],
-        start: usize,
-    ) -> [&'t [T]; I] {
+    fn operands<'t>(&self, ins: &[&'t [T]], states: &'t [&mut [T]], start: usize) -> [&'t [T]; I] {
         let mut operands = [&[][..]; I];
         let mut next = 0;
-        for i in 0..I {
-            operands[i] = if i >= I - self.scalars.len() {
-                &constants[i]
-            } else if i < O && !self.moved[i] {
+        for i in 0..I - self.scalars.len() {
+            operands[i] = if i < O && !self.moved[i] {
                 &states[i][start..]
             } else {
                 next += 1;
@@ -150,13 +144,12 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for InPlac
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], states: &mut [&mut [T]]) {
         let (len, mut rest) = (states[0].len(), [[T::ONE; TILE]; I]);
-        let mut constants = rest;
-        for (tile, &x) in zip(&mut constants[I - self.scalars.len()..], self.scalars) {
+        for (tile, &x) in zip(&mut rest[I - self.scalars.len()..], self.scalars) {
             tile.fill(x);
         }
         for start in (0..len).step_by(TILE) {
             let n = TILE.min(len - start);
-            let x = self.operands(ins, states, &constants, start);
+            let x = self.operands(ins, states, start);
             let y = Forward::<R, I, O>(self.rule).tile::<T, FMA>(tiles(x, n, &mut rest));
             write(states, start, n, &y);
         }

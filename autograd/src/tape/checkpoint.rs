@@ -70,19 +70,14 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Works out the released values that the rule of an operation may look at, if `wanted` says of its results
-    /// that it will run.
-    pub(super) fn restore_for(&self, id: u32, wanted: impl Fn(u32, u32) -> bool) {
-        let ids: SmallVec<[u32; 8]> = {
+    /// Works out the released values among the inputs and results of the operation at `id`.
+    #[cold]
+    pub(super) fn restore_around(&self, id: u32) {
+        let (inputs, results) = {
             let node = self.node(id);
-            match node.kind {
-                Kind::Op(_, results) if wanted(id, results) => {
-                    node.inputs.iter().copied().chain(id..id + results).collect()
-                }
-                _ => return,
-            }
+            (node.inputs.clone(), node.results())
         };
-        self.restore(ids);
+        self.restore(inputs.into_iter().chain(id..id + results));
     }
 
     /// Works out again all values of the part that `id` is in, if its own is missing.

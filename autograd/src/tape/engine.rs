@@ -9,10 +9,10 @@ use std::iter::zip;
 
 use smallvec::SmallVec;
 
+use super::backward::Backward;
 use super::{Gradients, Kind, Node, Recorded, Tape, Var};
 use crate::element::Float;
 use crate::op::{Cotangents, Vjp};
-use crate::pool::Storage;
 use crate::tensor::{Dims, Tensor};
 
 /// The cotangents that have arrived so far, by node.
@@ -20,43 +20,63 @@ pub(crate) type Slots<T> = Vec<Option<Tensor<T>>>;
 
 type Few<T> = SmallVec<[T; 6]>;
 
-/// Where a reverse pass ends, and what is asked of it.
-pub(crate) struct Scope<'a> {
+/// Where a pass goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Aim<'a> {
     /// The node of the first slot.
     bottom: u32,
-    /// For each node from there on, whether it leads to something that is asked for, and whether it is that
-    /// itself and keeps its cotangent. Without: every leaf is asked for.
-    asked: Option<(&'a [bool], &'a [bool])>,
+    /// For each node from there on. Without, the pass goes to all leaves.
+    marks: Option<&'a [Mark]>,
 }
 
-impl Scope<'_> {
-    #[inline]
-    fn slot(&self, id: u32) -> usize {
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    /// Whether it leads to something that is asked for.
+    leads: bool,
+    /// Whether it is asked for itself, so that its cotangent stays in its slot.
+    stays: bool,
+}
+
+impl Aim<'_> {
+    #[inline(always)]
+    pub(super) fn slot(self, id: u32) -> usize {
         (id - self.bottom) as usize
     }
 
-    #[inline]
-    fn needs<T: Float>(&self, nodes: &[Node<T>], id: u32) -> bool {
-        match self.asked {
+    /// Whether the cotangent of a node is needed.
+    #[inline(always)]
+    pub(super) fn needs<T: Float>(self, nodes: &[Node<T>], id: u32) -> bool {
+        match self.marks {
             None => nodes[id as usize].is_tracked(),
-            Some((relevant, _)) => id >= self.bottom && relevant[self.slot(id)],
+            Some(marks) => id >= self.bottom && marks[self.slot(id)].leads,
         }
     }
 
-    fn keeps(&self, id: u32) -> bool {
-        self.asked.is_some_and(|(_, kept)| kept[self.slot(id)])
+    /// Whether there is something to carry over a node: it is that of an operation, a cotangent has arrived,
+    /// and somebody needs one of an input.
+    #[inline(always)]
+    fn passes<T: Float, C>(self, nodes: &[Node<T>], id: u32, slots: &[Option<C>]) -> bool {
+        let node = &nodes[id as usize];
+        let Kind::Op(_, results) = node.kind else { return false };
+        let mut mine = slots[self.slot(id)..].iter().take(results as usize);
+        mine.any(Option::is_some) && node.inputs.iter().any(|&input| self.needs(nodes, input))
+    }
+
+    #[inline(always)]
+    pub(super) fn stays(self, id: u32) -> bool {
+        self.marks.is_some_and(|marks| marks[self.slot(id)].stays)
     }
 }
 
 /// What is carried down the list: tensors or variables.
 pub(crate) trait Carried<'t, T: Float>: Clone {
     /// The fast pass of the operation at a node; whether it has one.
-    fn fast(scope: &Scope<'_>, nodes: &[Node<T>], id: u32, slots: &mut [Option<Self>]) -> bool {
-        let _ = (scope, nodes, id, slots);
+    fn fast(nodes: &[Node<T>], id: u32, aim: Aim, slots: &mut [Option<Self>]) -> bool {
+        let _ = (nodes, id, aim, slots);
         false
     }
     /// Works out the cotangents of the inputs of an operation, and adds them to their slots.
-    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]);
+    fn pull(at: &At<'_, 't, T>, slots: &mut [Option<Self>]);
     fn sum_to(self, like: Var<'t, T>) -> Self;
     fn add(&mut self, other: Self);
 
@@ -89,30 +109,30 @@ impl<T: Float> Drop for Taken<'_, T> {
 }
 
 /// An operation on the list.
-pub(crate) struct At<'t, T: Float> {
+pub(crate) struct At<'a, 't, T: Float> {
     tape: &'t Tape<T>,
     id: u32,
     results: u32,
     inputs: SmallVec<[u32; 4]>,
     needs: SmallVec<[bool; 8]>,
-    /// The node of the first slot.
-    bottom: u32,
-    /// For each result, whether its cotangent stays in its slot.
-    kept: SmallVec<[bool; 8]>,
+    aim: Aim<'a>,
 }
 
-impl<'t, T: Float> At<'t, T> {
-    fn slot(&self, id: u32) -> usize {
-        (id - self.bottom) as usize
+impl<'a, 't, T: Float> At<'a, 't, T> {
+    fn new(tape: &'t Tape<T>, id: u32, aim: Aim<'a>) -> Self {
+        let nodes = &tape.parts.borrow().nodes;
+        let node = &nodes[id as usize];
+        let needs = node.inputs.iter().map(|&input| aim.needs(nodes, input)).collect();
+        let results = node.results();
+        At { tape, id, results, inputs: node.inputs.clone(), needs, aim }
     }
 
     /// The cotangents of the results.
     fn cotangents<C: Clone>(&self, slots: &mut [Option<C>]) -> Few<Option<C>> {
-        let mine =
-            self.slot(self.id)..(self.slot(self.id) + self.results as usize).min(slots.len());
+        let mine = slots[self.aim.slot(self.id)..].iter_mut().take(self.results as usize);
         let mut all = Few::new();
-        for (cotangent, &kept) in zip(&mut slots[mine], &self.kept) {
-            all.push(if kept { cotangent.clone() } else { cotangent.take() });
+        for (id, cotangent) in zip(self.id.., mine) {
+            all.push(if self.aim.stays(id) { cotangent.clone() } else { cotangent.take() });
         }
         all.resize(self.results as usize, None);
         all
@@ -152,11 +172,11 @@ impl<'t, T: Float> At<'t, T> {
 }
 
 impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
-    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
+    fn pull(at: &At<'_, 't, T>, slots: &mut [Option<Self>]) {
         let mut found = at.rule(&at.cotangents(slots));
         for (i, input) in at.needed() {
             if let Some(cotangent) = found[i].take() {
-                cotangent.give(&mut slots[at.slot(input)], at.tape.at(input));
+                cotangent.give(&mut slots[at.aim.slot(input)], at.tape.at(input));
             }
         }
     }
@@ -169,22 +189,18 @@ impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
 }
 
 impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
-    fn fast(scope: &Scope<'_>, nodes: &[Node<T>], id: u32, slots: &mut [Option<Self>]) -> bool {
+    fn fast(nodes: &[Node<T>], id: u32, aim: Aim, slots: &mut [Option<Self>]) -> bool {
         let node = &nodes[id as usize];
         let Kind::Op(Some(op), results) = &node.kind else { return false };
-        let end = (id + results).min(scope.bottom + slots.len() as u32);
-        if scope.asked.is_some() && (id..end).any(|id| scope.keeps(id)) {
-            return false; // its slots must stay
-        }
-        let done = op.backward(&mut Backward { scope, nodes, node, id, slots });
+        let done = op.backward(&mut Backward { nodes, node, id, aim, slots });
         if done {
-            // What the operation did not look at must not stay: the slots belong to no leaf.
-            let mine = slots[scope.slot(id)..].iter_mut().take(*results as usize);
-            mine.for_each(|slot| *slot = None);
+            // What the operation did not look at must not stay, unless it is asked for.
+            let mine = slots[aim.slot(id)..].iter_mut().take(*results as usize);
+            zip(id.., mine).filter(|(id, _)| !aim.stays(*id)).for_each(|(_, slot)| *slot = None);
         }
         done
     }
-    fn pull(at: &At<'t, T>, slots: &mut [Option<Self>]) {
+    fn pull(at: &At<'_, 't, T>, slots: &mut [Option<Self>]) {
         let (tape, mark) = (at.tape, at.tape.len());
         let cotangents = at.cotangents(slots).into_iter().map(|g| g.map(|g| tape.constant(g)));
         let found = at.rule(&cotangents.collect::<Few<_>>());
@@ -193,7 +209,7 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
         tape.parts.borrow_mut().nodes.truncate(mark);
         for (i, input) in at.needed() {
             if let Some(cotangent) = found[i].take() {
-                cotangent.give(&mut slots[at.slot(input)], tape.at(input));
+                cotangent.give(&mut slots[at.aim.slot(input)], tape.at(input));
             }
         }
     }
@@ -205,147 +221,47 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
     }
 }
 
-fn sum_to_shape<T: Float>(x: Tensor<T>, shape: &Dims) -> Tensor<T> {
+pub(super) fn sum_to_shape<T: Float>(x: Tensor<T>, shape: &Dims) -> Tensor<T> {
     if *shape == x.shape { x } else { crate::ops::reduce::sum_to(&x, shape) }
 }
 
-/// What [`Op::backward`](crate::Op::backward) may look at and give to: tensors.
-pub struct Backward<'a, T: Float> {
-    scope: &'a Scope<'a>,
-    nodes: &'a [Node<T>],
-    node: &'a Node<T>,
-    id: u32,
-    slots: &'a mut [Option<Tensor<T>>],
-}
-
-impl<'a, T: Float> Backward<'a, T> {
-    /// The number of inputs.
-    pub fn inputs(&self) -> usize {
-        self.node.inputs.len()
-    }
-
-    #[inline]
-    fn input_node(&self, i: usize) -> &'a Node<T> {
-        &self.nodes[self.node.inputs[i] as usize]
-    }
-
-    /// Input number `i`.
-    #[inline]
-    pub fn input(&self, i: usize) -> &'a Tensor<T> {
-        &self.input_node(i).value
-    }
-
-    /// Result number `o`.
-    #[inline]
-    pub fn output(&self, o: usize) -> &'a Tensor<T> {
-        &self.nodes[self.id as usize + o].value
-    }
-
-    /// Whether somebody needs the cotangent of input `i`.
-    #[inline]
-    pub fn needs(&self, i: usize) -> bool {
-        self.scope.needs(self.nodes, self.node.inputs[i])
-    }
-
-    fn slot(&mut self, o: usize) -> Option<&mut Option<Tensor<T>>> {
-        self.slots.get_mut(self.scope.slot(self.id) + o)
-    }
-
-    /// Whether anything depends on result `o`.
-    pub fn has_cotangent(&self, o: usize) -> bool {
-        self.slots.get(self.scope.slot(self.id) + o).is_some_and(Option::is_some)
-    }
-
-    /// The cotangent of result `o`, to keep or to change: it can be had once. Zeros if nothing depends
-    /// on the result.
-    pub fn cotangent(&mut self, o: usize) -> Tensor<T> {
-        match self.slot(o).and_then(Option::take) {
-            Some(cotangent) => cotangent,
-            None => Tensor::zeros(self.output(o).shape()),
-        }
-    }
-
-    /// As [`cotangent`](Backward::cotangent), for a result of rank 0, which may be asked for again: graphs
-    /// of single numbers spend their time on moving tensors about, so they do without.
-    #[inline]
-    pub(crate) fn scalar_cotangent(&mut self, o: usize) -> T {
-        match self.slot(o) {
-            Some(Some(cotangent)) => cotangent.first(),
-            _ => T::ZERO,
-        }
-    }
-
-    /// As [`give`](Backward::give), for an input of rank 0.
-    #[inline]
-    pub(crate) fn give_scalar(&mut self, i: usize, cotangent: T) {
-        if !self.needs(i) {
-            return;
-        }
-        match &mut self.slots[self.scope.slot(self.node.inputs[i])] {
-            Some(Tensor { storage: Storage::One([sum]), .. }) => *sum += cotangent,
-            Some(sum) => sum.add(Tensor::scalar(cotangent)),
-            slot => *slot = Some(Tensor::scalar(cotangent)),
-        }
-    }
-
-    /// Adds to the cotangent of input `i`. It may have the broadcast shape of the result. Nothing
-    /// happens if nobody needs it.
-    pub fn give(&mut self, i: usize, cotangent: Tensor<T>) {
-        if !self.needs(i) {
-            return;
-        }
-        let cotangent = sum_to_shape(cotangent, &self.input(i).shape);
-        match &mut self.slots[self.scope.slot(self.node.inputs[i])] {
-            Some(sum) => sum.add(cotangent),
-            slot => *slot = Some(cotangent),
-        }
-    }
-}
-
-/// Carries what is in `slots` down the list, from its end on.
+/// Carries what is in `slots` down over a part of the list, from its end on.
 fn sweep<'t, T: Float, C: Carried<'t, T>>(
     tape: &'t Tape<T>,
-    scope: &Scope<'_>,
+    end: u32,
+    aim: Aim,
     slots: &mut [Option<C>],
 ) {
-    let (bottom, end) = (scope.bottom, scope.bottom + slots.len() as u32);
     let has_released = !tape.parts.borrow().released.is_empty();
-    for id in (bottom..end).rev() {
+    for id in (aim.bottom..end).rev() {
         if has_released {
             tape.leave(id + 1);
-            tape.restore_for(id, |first, results| {
-                slots[scope.slot(first)..].iter().take(results as usize).any(Option::is_some)
-            });
         }
-        let at = {
-            let nodes = &tape.parts.borrow().nodes;
-            let node = &nodes[id as usize];
-            let Kind::Op(_, results) = node.kind else { continue };
-            let mut mine = slots[scope.slot(id)..].iter().take(results as usize);
-            if mine.all(Option::is_none)
-                || !node.inputs.iter().any(|&id| scope.needs(nodes, id))
-                || C::fast(scope, nodes, id, slots)
-            {
-                continue;
-            }
-            let needs = node.inputs.iter().map(|&id| scope.needs(nodes, id)).collect();
-            let kept = (id..(id + results).min(end)).map(|id| scope.keeps(id)).collect();
-            At { tape, id, results, inputs: node.inputs.clone(), needs, bottom, kept }
-        };
-        C::pull(&at, slots);
+        if !aim.passes(&tape.parts.borrow().nodes, id, slots) {
+            continue;
+        }
+        if has_released {
+            tape.restore_around(id);
+        }
+        let done = C::fast(&tape.parts.borrow().nodes, id, aim, slots);
+        if !done {
+            C::pull(&At::new(tape, id, aim), slots);
+        }
     }
     if has_released {
-        tape.leave(bottom);
+        tape.leave(aim.bottom);
     }
 }
 
 /// The gradients of all leaves above `root`, as tensors.
 pub(super) fn backward<T: Float>(root: Var<'_, T>, seed: Tensor<T>) -> Gradients<T> {
-    let (tape, top) = (root.tape, root.id);
+    let (tape, end) = (root.tape, root.id + 1);
     let mut slots = T::with_spares(|spares| spares.cotangents.pop()).flatten().unwrap_or_default();
-    slots.resize_with(top as usize + 1, || None);
-    slots[top as usize] = Some(seed);
-    tape.with_recording(false, || sweep(tape, &Scope { bottom: 0, asked: None }, &mut slots));
+    slots.resize_with(end as usize, || None);
+    slots[root.id as usize] = Some(seed);
+    tape.with_recording(false, || {
+        sweep(tape, end, Aim { bottom: 0, marks: None }, &mut slots);
+    });
     let gradients = Gradients::collect(tape, &mut slots);
     slots.clear();
     T::with_spares(|spares| spares.cotangents.push(slots));
@@ -365,32 +281,31 @@ pub(crate) fn pull<'t, T: Float, C: Carried<'t, T>>(
     if end <= bottom {
         return vec![None; wrt.len()];
     }
-    let of = |id: u32| (id - bottom) as usize;
     // What depends on `wrt`: the only nodes that a cotangent has to pass through.
-    let mut relevant = vec![false; of(end)];
-    let mut kept = relevant.clone();
+    let mut marks = vec![Mark::default(); (end - bottom) as usize];
+    let of = |id: u32| (id - bottom) as usize;
     // Through a constant nothing was tracked: what arrives there would be a part of the truth.
     for x in wrt.iter().filter(|x| x.id < end && x.is_tracked()) {
-        (relevant[of(x.id)], kept[of(x.id)]) = (true, true);
+        marks[of(x.id)] = Mark { leads: true, stays: true };
     }
     for id in bottom..end {
         let node = tape.node(id);
-        let depends = |&input: &u32| input >= bottom && relevant[of(input)];
+        let depends = |&input: &u32| input >= bottom && marks[of(input)].leads;
         if node.is_tracked() && node.inputs.iter().any(depends) {
-            relevant[of(id)] = true;
+            marks[of(id)].leads = true;
         }
     }
-    let mut slots: Vec<Option<C>> = vec![None; relevant.len()];
+    let mut slots: Vec<Option<C>> = vec![None; marks.len()];
     for (y, cotangent) in outputs.iter().filter(|(y, _)| y.id >= bottom) {
         match &mut slots[of(y.id)] {
             Some(sum) => sum.add(cotangent.clone()),
             slot => *slot = Some(cotangent.clone()),
         }
     }
-    sweep(tape, &Scope { bottom, asked: Some((&relevant, &kept)) }, &mut slots);
-    let found = |x: &Var<'t, T>| match kept.get(of(x.id)) {
-        Some(true) => slots[of(x.id)].clone(),
-        _ => None,
+    sweep(tape, end, Aim { bottom, marks: Some(&marks) }, &mut slots);
+    let found = |x: &Var<'t, T>| {
+        let stays = marks.get(of(x.id)).is_some_and(|mark| mark.stays);
+        if stays { slots[of(x.id)].clone() } else { None }
     };
     wrt.iter().map(found).collect()
 }

@@ -71,14 +71,12 @@ impl<T: Float> Gradients<T> {
                 parts.leaves.push((id as u32, gradient));
             }
         }
+        let count = list.updates.len();
+        // The list is free meanwhile: a value may have to be worked out again.
         drop(list);
-        // One by one, and the list is free meanwhile: a value may have to be worked out again.
-        let mut number = 0;
-        loop {
-            let next = tape.parts.borrow().updates.get(number).copied();
-            let Some((id, new)) = next else { break };
-            parts.updates.push((id, tape.at(new).value()));
-            number += 1;
+        for at in 0..count {
+            let (param, new) = tape.parts.borrow().updates[at];
+            parts.updates.push((param, tape.at(new).value()));
         }
         Gradients { parts, tape: tape.serial }
     }

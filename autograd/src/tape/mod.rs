@@ -4,6 +4,7 @@
 //! it returns ([`Gradients`]). What does *not* live here: any operation. The tape knows operations
 //! only through [`Op`].
 
+pub(crate) mod backward;
 mod bindings;
 mod checkpoint;
 pub(crate) mod engine;
@@ -53,6 +54,11 @@ enum Kind<T: Float> {
 impl<T: Float> Node<T> {
     fn is_tracked(&self) -> bool {
         !matches!(self.kind, Kind::Constant)
+    }
+
+    /// How many results the operation has that made it.
+    fn results(&self) -> u32 {
+        if let Kind::Op(_, results) = self.kind { results } else { 0 }
     }
 }
 
@@ -255,49 +261,6 @@ impl<T: Float> Tape<T> {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
-    }
-
-    /// The cotangents of `wrt`, given those of several outputs, as variables: as [`Var::vjp`]. `None`
-    /// where no output depends on one.
-    ///
-    /// # Panics
-    /// When a shape differs from that of its cotangent, or a variable is on another tape.
-    #[track_caller]
-    pub fn vjp<'t>(
-        &'t self,
-        outputs: &[(Var<'t, T>, Var<'t, T>)],
-        wrt: &[Var<'t, T>],
-    ) -> Vec<Option<Var<'t, T>>> {
-        for (y, cotangent) in outputs {
-            self.owns("vjp", *cotangent);
-            y.expect_same_shape("vjp", &cotangent.shape());
-        }
-        // A loop and no closure: in a closure, the panic would not be at the user's line.
-        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
-            self.owns("vjp", *x);
-        }
-        engine::pull(outputs, wrt)
-    }
-
-    /// As [`vjp`](Tape::vjp), as tensors: nothing is recorded, and operations may take their fast pass. A
-    /// variable that is both an output and in `wrt` starts with the cotangent that it is given.
-    ///
-    /// # Panics
-    /// When a shape differs from that of its cotangent, or a variable is on another tape.
-    #[track_caller]
-    pub fn pull<'t>(
-        &'t self,
-        outputs: &[(Var<'t, T>, Tensor<T>)],
-        wrt: &[Var<'t, T>],
-    ) -> Vec<Option<Tensor<T>>> {
-        for (y, cotangent) in outputs {
-            y.expect_same_shape("pull", cotangent.shape());
-        }
-        // A loop and no closure: in a closure, the panic would not be at the user's line.
-        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
-            self.owns("pull", *x);
-        }
-        self.with_recording(false, || engine::pull(outputs, wrt))
     }
 
     /// Applies an operation with one result.

@@ -195,6 +195,50 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+impl<T: Float> Tape<T> {
+    /// The cotangents of `wrt`, given those of several outputs, as variables: as [`Var::vjp`]. `None`
+    /// where no output depends on one.
+    ///
+    /// # Panics
+    /// When a shape differs from that of its cotangent, or a variable is on another tape.
+    #[track_caller]
+    pub fn vjp<'t>(
+        &'t self,
+        outputs: &[(Var<'t, T>, Var<'t, T>)],
+        wrt: &[Var<'t, T>],
+    ) -> Vec<Option<Var<'t, T>>> {
+        for (y, cotangent) in outputs {
+            self.owns("vjp", *cotangent);
+            y.expect_same_shape("vjp", &cotangent.shape());
+        }
+        // A loop and no closure: in a closure, the panic would not be at the user's line.
+        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
+            self.owns("vjp", *x);
+        }
+        engine::pull(outputs, wrt)
+    }
+
+    /// As [`vjp`](Tape::vjp), as tensors: nothing is recorded, and operations may take their fast pass. A
+    /// variable that is both an output and in `wrt` starts with the cotangent that it is given.
+    ///
+    /// # Panics
+    /// When a shape differs from that of its cotangent, or a variable is on another tape.
+    #[track_caller]
+    pub fn pull<'t>(
+        &'t self,
+        outputs: &[(Var<'t, T>, Tensor<T>)],
+        wrt: &[Var<'t, T>],
+    ) -> Vec<Option<Tensor<T>>> {
+        for (y, cotangent) in outputs {
+            y.expect_same_shape("pull", cotangent.shape());
+        }
+        for x in outputs.iter().map(|(y, _)| y).chain(wrt) {
+            self.owns("pull", *x);
+        }
+        self.with_recording(false, || engine::pull(outputs, wrt))
+    }
+}
+
 /// y = x
 #[derive(Debug)]
 struct Alias;

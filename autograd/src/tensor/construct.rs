@@ -99,7 +99,7 @@ impl<T: Element> Tensor<T> {
     /// Every element `x`. One number is stored, whatever the shape.
     #[track_caller]
     pub fn full(shape: &[usize], x: T) -> Self {
-        Tensor::scalar(x).broadcast_to(shape)
+        Tensor { shape: Dims::new(shape), ..Tensor::scalar(x) }
     }
 
     /// An element for each index, in row-major order.

@@ -17,10 +17,8 @@ pub use literal::Nested;
 use std::iter::zip;
 
 use crate::element::{Element, Float};
-use crate::kernel::map::SlicesMut;
 use crate::pool::Storage;
 use layout::Strides;
-use smallvec::SmallVec;
 
 /// An n-dimensional array of at most [`MAX_RANK`] axes.
 ///
@@ -43,34 +41,29 @@ pub struct Tensor<T: Element = f32> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// A row-major tensor whose elements `fill` writes; it finds stale numbers, not zeros.
+    /// A row-major tensor of stale numbers, to be written by way of [`fresh`](Tensor::fresh).
     #[inline]
-    pub(crate) fn build(shape: Dims, fill: impl FnOnce(&mut [T])) -> Self {
-        let len = shape.product();
-        let mut storage = Storage::stale(len);
-        if let Some(data) = storage.unique() {
-            fill(&mut data[..len]);
-        }
+    pub(crate) fn stale(shape: Dims) -> Self {
+        let storage = Storage::stale(shape.product());
         Tensor { storage, shape, strides: shape.row_major(), offset: 0 }
     }
 
-    /// Row-major tensors of several shapes, whose elements `fill` writes.
+    /// The elements of a tensor that has just been made.
     #[inline]
-    pub(crate) fn build_all<const N: usize>(
-        shapes: &[Dims],
-        fill: impl FnOnce(&mut SlicesMut<T>),
-    ) -> SmallVec<[Self; N]>
-    where
-        [Self; N]: smallvec::Array<Item = Self>,
-    {
-        let mut all: SmallVec<[Self; N]> =
-            shapes.iter().map(|shape| Tensor::build(*shape, |_| {})).collect();
-        let slices = all.iter_mut().filter_map(|one| {
-            let len = one.len();
-            one.storage.unique().map(|data| &mut data[..len])
-        });
-        fill(&mut slices.collect());
-        all
+    pub(crate) fn fresh(&mut self) -> &mut [T] {
+        let len = self.len();
+        match self.storage.unique() {
+            Some(data) => &mut data[..len],
+            None => unreachable!("a fresh buffer has one owner"),
+        }
+    }
+
+    /// A row-major tensor whose elements `fill` writes; it finds stale numbers, not zeros.
+    #[inline]
+    pub(crate) fn build(shape: Dims, fill: impl FnOnce(&mut [T])) -> Self {
+        let mut tensor = Tensor::stale(shape);
+        fill(tensor.fresh());
+        tensor
     }
 
     /// The size of each axis; `[]` for a single number.
@@ -142,11 +135,17 @@ impl<T: Element> Tensor<T> {
         &self.raw()[..self.len()]
     }
 
+    /// Calls `f` with the elements in row-major order; copied if they do not stand so.
+    #[inline]
+    pub(crate) fn with_dense<R>(&self, f: impl FnOnce(&[T]) -> R) -> R {
+        if self.is_contiguous() { f(self.dense()) } else { f(self.contiguous().dense()) }
+    }
+
     /// The elements for writing, in row-major order. Copies first if the buffer is shared or strided.
     pub fn make_mut(&mut self) -> &mut [T] {
         let len = self.len();
         if !self.is_contiguous() || self.storage.unique().is_none() {
-            let source = std::mem::replace(self, Tensor::build(Dims::empty(), |_| {}));
+            let source = std::mem::replace(self, Tensor::scalar(T::default()));
             *self = Tensor::build(source.shape, |data| source.copy_to(data));
         }
         let offset = self.offset;
@@ -198,11 +197,12 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!(hit.to_vec(), [false, true]);
     /// ```
     pub fn map<U: Element>(&self, mut f: impl FnMut(T) -> U) -> Tensor<U> {
-        let source = self.contiguous();
-        Tensor::build(self.shape, |data| {
-            for (y, &x) in data.iter_mut().zip(source.dense()) {
-                *y = f(x);
-            }
+        self.with_dense(|source| {
+            Tensor::build(self.shape, |data| {
+                for (y, &x) in data.iter_mut().zip(source) {
+                    *y = f(x);
+                }
+            })
         })
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::layout::{Dims, MAX_RANK, Strides, axis_at};
 use super::{Element, Tensor};
+use crate::pool::Storage;
 
 impl<T: Element> Tensor<T> {
     /// The same elements in row-major order; free if they stand so already.
@@ -15,9 +16,17 @@ impl<T: Element> Tensor<T> {
         }
     }
 
+    /// As [`contiguous`](Tensor::contiguous), of a tensor that nobody else needs.
+    #[inline]
+    pub(crate) fn into_contiguous(self) -> Tensor<T> {
+        if self.is_contiguous() { self } else { self.contiguous() }
+    }
+
     /// Writes the elements in row-major order.
     pub(crate) fn copy_to(&self, out: &mut [T]) {
-        if self.is_contiguous() {
+        if let Storage::One([x]) = self.storage {
+            out.fill(x);
+        } else if self.is_contiguous() {
             out.copy_from_slice(&self.raw()[..out.len()]);
         } else {
             let raw = self.raw();

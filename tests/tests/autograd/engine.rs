@@ -33,6 +33,24 @@ fn any_result_of_an_operation_can_be_in_wrt() {
     assert_eq!(found[2].value().to_vec(), [0.0, 0.0]);
 }
 
+/// What depends on a variable with no slope anywhere has the gradient 0, by both passes, as in PyTorch.
+#[test]
+fn a_slope_of_zero_is_a_gradient() {
+    let tape = Tape::<f64>::new();
+    let (x, other) = (tape.var(Tensor::from([[2.0, -3.0, 0.0]])), tape.var(Tensor::ones(&[2, 1])));
+    for y in [
+        x.sign().sum(),
+        x.exp().sign().sum(),
+        x.powf(0.0).sum(),
+        fused!(|x, y| x.sign() * 2.0 + y)(x, other).sum(),
+    ] {
+        assert_eq!(y.backward()[x].to_vec(), [0.0; 3]);
+        let found = y.try_grad(&[x])[0].expect("a gradient");
+        assert_eq!((found.shape().to_vec(), found.value().to_vec()), (vec![1, 3], vec![0.0; 3]));
+    }
+    assert!(x.sign().sum().try_grad(&[other])[0].is_none(), "it does not depend on the other");
+}
+
 #[test]
 #[should_panic(expected = "apply: the operation has 2 results: use `apply_all`")]
 fn apply_is_for_one_result() {
@@ -66,6 +84,18 @@ fn a_rule_that_panics_leaves_the_tape_whole() {
     assert!(catch_unwind(AssertUnwindSafe(|| y.backward())).is_err());
     assert_eq!(y.op_name(), "hasty");
     assert_eq!(y.backward()[x].item(), 1.0);
+}
+
+/// As tensors, by the fast passes, too.
+#[test]
+fn an_intermediate_in_wrt_keeps_its_cotangent_on_the_way() {
+    let tape = Tape::<f64>::new();
+    let x = tape.var(Tensor::from([1.0, 2.0]));
+    let h = x * 2.0;
+    let y = (h * h).sum();
+    let found = tape.pull(&[(y, Tensor::scalar(1.0))], &[h, x]);
+    let found = found.into_iter().map(|g| g.map(|g| g.to_vec())).collect::<Vec<_>>();
+    assert_eq!(found, [Some(vec![4.0, 8.0]), Some(vec![8.0, 16.0])]);
 }
 
 #[test]
