@@ -14,6 +14,7 @@ mod hypergradient;
 mod optimizer;
 mod schedule;
 mod sgd;
+mod tuned;
 mod unrolled;
 
 pub use adam::{Adam, AdamHyper, AdamW};
@@ -24,4 +25,5 @@ pub use hypergradient::{
 pub use optimizer::{Formulas, Optimizer, Step, UpdateRule};
 pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
 pub use sgd::{Sgd, SgdHyper};
+pub use tuned::Tuned;
 pub use unrolled::Unrolled;

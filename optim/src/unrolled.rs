@@ -3,6 +3,7 @@
 use gradus_autograd::{Float, Fuse, Module, ParamId, Path, Rule, Tape, Tensor, Var};
 use smallvec::SmallVec;
 
+use crate::optimizer::{OncePerStep, follows, place_of};
 use crate::{Formulas, Optimizer, UpdateRule};
 
 /// An optimiser on a tape. Parameters, gradients, moments and hyperparameters are variables; a step rebinds
@@ -67,11 +68,7 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
             "unrolled: a hyperparameter is a single number, not {:?}: use `sum()` or `reshape(&[])`",
             value.shape()
         );
-        let asked: *const f64 = field(&mut self.base.rule);
-        let place = self.base.rule.hyper().iter().position(|own| std::ptr::eq(*own, asked));
-        let Some(place) = place else {
-            panic!("unrolled: this is not a field that a gradient can be taken for")
-        };
+        let place = place_of(&mut self.base.rule, field);
         // The field itself only tells which formula is needed: at 0, as a constant, there would be no momentum.
         let number = value.item().to_f64();
         *self.base.rule.hyper()[place] = if number == 0.0 { f64::MIN_POSITIVE } else { number };
@@ -133,7 +130,7 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     {
         let tape = self.tape;
         tape.apply_updates();
-        let mut numbers: Vec<(u64, Numbers<'t, T>)> = Vec::new();
+        let mut numbers = OncePerStep::new();
         let mut given = gradients.iter();
         model.visit(Path::root(), &mut |path, param| {
             if !param.is_trained() {
@@ -150,18 +147,7 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
             let at = self.slot(path, param.id(), tape.param(param));
             let slot = &mut self.slots[at];
             slot.step += 1;
-            let mut own = None;
-            let numbers = match group {
-                Some(_) => &mut own,
-                None => match numbers.iter().position(|(step, _)| *step == slot.step) {
-                    Some(at) => &mut numbers[at].1,
-                    None => {
-                        numbers.push((slot.step, None));
-                        let last = numbers.len() - 1;
-                        &mut numbers[last].1
-                    }
-                },
-            };
+            let numbers = numbers.get(slot.step, group.is_some(), || None);
             let (step, moments) = (slot.step, slot.moments.clone());
             let rule = group.as_ref().map_or(&self.base.rule, |(rule, _)| rule);
             let p = tape.param(param);
@@ -175,16 +161,15 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
 
     /// The hyperparameters of a group as variables.
     fn hyper(&self, group: &Option<(R, f64)>) -> SmallVec<[Var<'t, T>; 8]> {
-        let mut main = self.base.rule.clone();
-        let mut own = group.as_ref().map_or_else(|| main.clone(), |(rule, _)| rule.clone());
-        let ratio = group.as_ref().map_or(1.0, |(_, ratio)| *ratio);
-        let (main, own) = (main.hyper(), own.hyper());
-        let one = |place: usize| match self.hyper[place] {
-            Some(lr) if place == 0 && ratio != 1.0 => lr * ratio,
-            Some(var) if place == 0 || *main[place] == *own[place] => var,
-            _ => self.tape.number(*own[place]),
+        let mut own = group.as_ref().map_or(&self.base.rule, |(rule, _)| rule).clone();
+        let factors = follows(&self.base.rule, group).into_iter();
+        let pairs = factors.zip(own.hyper()).enumerate();
+        let one = |(place, (factor, own)): (usize, (f64, &mut f64))| match self.hyper[place] {
+            Some(var) if factor == 1.0 => var,
+            Some(var) if factor != 0.0 => var * factor,
+            _ => self.tape.number(*own),
         };
-        (0..own.len()).map(one).collect()
+        pairs.map(one).collect()
     }
 
     /// The place of a parameter's state.

@@ -53,6 +53,35 @@ pub(crate) fn sum<T: Float>(x: &[T], n: usize, inner: usize, out: &mut [T]) {
     }
 }
 
+/// Σ a·b in 64 bits; halves meet pairwise.
+pub(crate) fn dot<T: Float>(a: &[T], b: &[T]) -> f64 {
+    struct Dot<'a, T>(&'a [T], &'a [T]);
+    impl<T: Float> Kernel for Dot<'_, T> {
+        type Out = f64;
+        #[inline(always)]
+        fn run<const FMA: bool>(self) -> f64 {
+            let mut lanes = [0.0; LANES];
+            let (a, b) = (self.0.chunks_exact(LANES), self.1.chunks_exact(LANES));
+            let rest = zip(a.remainder(), b.remainder()).map(|(a, b)| a.to_f64() * b.to_f64());
+            let rest: f64 = rest.sum();
+            for (a, b) in zip(a, b) {
+                for k in 0..LANES {
+                    lanes[k] += a[k].to_f64() * b[k].to_f64();
+                }
+            }
+            sum_slice(&lanes) + rest
+        }
+    }
+    if a.len() <= GRAIN {
+        return dispatch(Dot(a, b));
+    }
+    let mid = a.len() / 2;
+    let (mut left, mut right) = (0.0, 0.0);
+    let (head, tail) = ((&a[..mid], &b[..mid]), (&a[mid..], &b[mid..]));
+    both(pays(a.len()), || left = dot(head.0, head.1), || right = dot(tail.0, tail.1));
+    left + right
+}
+
 fn each_row<T: Float>(x: &[T], n: usize, out: &mut [T], parallel: bool) {
     // How a row is cut depends on its length alone, never on how many rows a thread is given.
     if n > GRAIN {
