@@ -10,6 +10,7 @@
 
 mod adam;
 mod bounded;
+mod clip;
 mod hypergradient;
 mod optimizer;
 mod schedule;
@@ -19,6 +20,7 @@ mod unrolled;
 
 pub use adam::{Adam, AdamHyper, AdamW};
 pub use bounded::{Fraction, Positive};
+pub use clip::Clip;
 pub use hypergradient::{
     Hypergradient, HypergradientError, Solver, Unroll, hypergradient, implicit_hypergradient,
 };

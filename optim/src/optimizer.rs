@@ -7,6 +7,8 @@ use std::sync::Arc;
 use gradus_autograd::{Float, Fuse, Gradients, Module, ParamId, Path, Rule, Tensor};
 use smallvec::SmallVec;
 
+use crate::Clip;
+
 /// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
 /// numbers of a step, and the update of an element. An [`Optimizer`] runs them in place;
 /// [`Unrolled`](crate::Unrolled) puts the same formulas on a tape.
@@ -157,6 +159,7 @@ pub struct Optimizer<R: UpdateRule, T: Float = f32> {
     pub(crate) rule: R,
     groups: Vec<Group<R>>,
     slots: Vec<Slot<R, T>>,
+    pub(crate) clip: Option<Clip>,
 }
 
 #[derive(Clone)]
@@ -234,7 +237,7 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             lr.is_finite() && lr >= 0.0,
             "optimizer: a learning rate of {lr} is negative or not finite"
         );
-        Optimizer { rule, groups: Vec::new(), slots: Vec::new() }
+        Optimizer { rule, groups: Vec::new(), slots: Vec::new(), clip: None }
     }
 
     /// Other hyperparameters for the parameters whose path `holds`; the last group that holds wins. A
@@ -246,6 +249,12 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     ) -> Self {
         let main_lr = self.rule.lr();
         self.groups.push(Group { holds: Arc::new(holds), change: Arc::new(change), main_lr });
+        self
+    }
+
+    /// Clips the gradients before each step: `.clip(Clip::GlobalNorm(1.0))`.
+    pub fn clip(mut self, clip: Clip) -> Self {
+        self.clip = Some(clip);
         self
     }
 
@@ -333,6 +342,8 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         mut update: impl FnMut(&R, &mut Slot<R, T>, &mut Tensor<T>, &Tensor<T>),
     ) {
         gradients.apply_updates(model);
+        let clipped = self.clip.map(|clip| clip.gradients(&*model, gradients));
+        let gradients = clipped.as_ref().unwrap_or(gradients);
         let (mut number, mut trained) = (0, 0);
         model.visit_mut(Path::root(), &mut |path, param| {
             if !param.is_trained() {

@@ -4,7 +4,7 @@ use gradus_autograd::{Float, Fuse, Module, ParamId, Path, Rule, Tape, Tensor, Va
 use smallvec::SmallVec;
 
 use crate::optimizer::{OncePerStep, follows, place_of};
-use crate::{Formulas, Optimizer, UpdateRule};
+use crate::{Clip, Formulas, Optimizer, UpdateRule};
 
 /// An optimiser on a tape. Parameters, gradients, moments and hyperparameters are variables; a step rebinds
 /// the parameters of the model on the tape, so that the same `model.forward(x)` goes on from the updated
@@ -32,6 +32,7 @@ pub struct Unrolled<'t, R: UpdateRule, T: Float = f32> {
     base: Optimizer<R, T>,
     /// The variables that stand for hyperparameters, by number.
     hyper: SmallVec<[Option<Var<'t, T>>; 8]>,
+    clip: Option<Clip<Var<'t, T>>>,
     first_order: bool,
     pub(crate) slots: Vec<Slot<'t, T>>,
 }
@@ -50,7 +51,8 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     pub fn unrolled<'t>(&self, tape: &'t Tape<T>) -> Unrolled<'t, R, T> {
         let count = self.rule.clone().hyper().len();
         let hyper = SmallVec::from_elem(None, count);
-        Unrolled { tape, base: self.clone(), hyper, first_order: false, slots: Vec::new() }
+        let clip = self.clip.map(|clip| clip.map(|c| tape.number(c)));
+        Unrolled { tape, base: self.clone(), hyper, clip, first_order: false, slots: Vec::new() }
     }
 }
 
@@ -76,6 +78,12 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
         self
     }
 
+    /// Clips the gradients before each step, as [`Optimizer::clip`] does; the threshold is a variable here.
+    pub fn clip(mut self, clip: Clip<Var<'t, T>>) -> Self {
+        self.clip = Some(clip);
+        self
+    }
+
     /// Takes the gradients of the training loss as constants: the first-order approximation (as first-order
     /// MAML, Finn et al. 2017). Cheaper by a factor of two to three; the run itself has the same numbers.
     pub fn first_order(mut self) -> Self {
@@ -84,8 +92,8 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     }
 
     /// The gradients of a loss with respect to the trained parameters of a model, in the order of
-    /// [`Module::visit`], for what is to happen between `gradients` and [`apply`](Unrolled::apply): clipping,
-    /// say. `None` where the loss does not depend on a parameter.
+    /// [`Module::visit`], for what is to happen between `gradients` and [`apply`](Unrolled::apply): a
+    /// transformation of one's own. `None` where the loss does not depend on a parameter.
     #[track_caller]
     pub fn gradients<M>(&self, model: &M, loss: Var<'t, T>) -> Vec<Option<Var<'t, T>>>
     where
@@ -130,6 +138,8 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     {
         let tape = self.tape;
         tape.apply_updates();
+        let clipped = self.clip.map(|clip| clip.apply(gradients));
+        let gradients = clipped.as_deref().unwrap_or(gradients);
         let mut numbers = OncePerStep::new();
         let mut given = gradients.iter();
         model.visit(Path::root(), &mut |path, param| {
