@@ -73,7 +73,9 @@ fn check_field<R: UpdateRule>(
             }
         };
         close(found, expected, 1e-12, name);
-        assert!((found / value - 1.0).abs() > 1e-12, "{name}: nothing was learned");
+        // The first step of all is the same for any weight of the moments, which are 0.
+        let learned = (found / value - 1.0).abs() > 1e-12;
+        assert!(learned || plain_steps == 0, "{name}: nothing was learned");
     }
 }
 
