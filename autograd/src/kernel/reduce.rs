@@ -53,23 +53,28 @@ pub(crate) fn sum<T: Float>(x: &[T], n: usize, inner: usize, out: &mut [T]) {
     }
 }
 
-/// Σ a·b in 64 bits; halves meet pairwise.
+/// Σ a·b; halves meet pairwise.
 pub(crate) fn dot<T: Float>(a: &[T], b: &[T]) -> f64 {
     struct Dot<'a, T>(&'a [T], &'a [T]);
     impl<T: Float> Kernel for Dot<'_, T> {
         type Out = f64;
         #[inline(always)]
         fn run<const FMA: bool>(self) -> f64 {
-            let mut lanes = [0.0; LANES];
-            let (a, b) = (self.0.chunks_exact(LANES), self.1.chunks_exact(LANES));
-            let rest = zip(a.remainder(), b.remainder()).map(|(a, b)| a.to_f64() * b.to_f64());
-            let rest: f64 = rest.sum();
-            for (a, b) in zip(a, b) {
-                for k in 0..LANES {
-                    lanes[k] += a[k].to_f64() * b[k].to_f64();
+            // Short runs in the precision of the elements, at twice the speed; their sums in 64 bits.
+            let mut sum = 0.0;
+            for (a, b) in zip(self.0.chunks(32 * LANES), self.1.chunks(32 * LANES)) {
+                let mut lanes = [T::ZERO; LANES];
+                let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+                let rest = zip(a.remainder(), b.remainder())
+                    .fold(0.0, |sum, (&a, &b)| sum + (a * b).to_f64());
+                for (a, b) in zip(a, b) {
+                    for k in 0..LANES {
+                        lanes[k] += a[k] * b[k];
+                    }
                 }
+                sum += sum_slice(&lanes).to_f64() + rest;
             }
-            sum_slice(&lanes) + rest
+            sum
         }
     }
     if a.len() <= GRAIN {

@@ -209,7 +209,7 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Float> Tensor<T> {
-    /// Σ a·b over all elements, summed in 64 bits.
+    /// Σ a·b over all elements: sums of a few hundred products in the tensors' own precision, added up in 64 bits.
     ///
     /// # Panics
     /// When the shapes differ.
