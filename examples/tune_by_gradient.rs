@@ -1,28 +1,39 @@
 //! Hyperparameters tuned by gradients: learning rate, weight decay, both penalties and the dropout rate of the
-//! reference model, through the whole training run.
+//! reference model, through the whole training run; then with a learning rate for each epoch.
 //!
 //! What one learns: a training run is a function of its hyperparameters. `hypergradient` differentiates it, and an
-//! optimiser takes steps on them as on any parameters.
+//! optimiser takes steps on them as on any parameters. More of them cost a gradient nothing.
 use std::error::Error;
+use std::time::Instant;
 
 use gradus::optim::{Fraction, Positive, Unroll, hypergradient};
 use gradus::prelude::*;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data-sets/breast_cancer.csv");
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/charts/tune_by_gradient.svg");
-/// Steps of one training run: 20 epochs of 3 batches.
-const STEPS: usize = 60;
+type Found<T> = Result<T, Box<dyn Error>>;
 
-#[derive(Module)]
+/// Epochs of a training run, and its steps: 3 batches an epoch.
+const EPOCHS: usize = 20;
+const STEPS: usize = 3 * EPOCHS;
+
+/// What both searches know beforehand. Random search draws from these ranges, the dropout rate evenly and the
+/// others by their logarithm; the gradients start in the middle.
+const LR: [f64; 2] = [1e-3, 1e-1];
+const PENALTY: [f64; 2] = [1e-5, 1e-1];
+const DROPOUT: [f64; 2] = [0.05, 0.8];
+
+#[derive(Clone, Module)]
 struct Model {
     l1: Dense,
     norm: BatchNorm,
     l2: Dense,
 }
 
-#[derive(Module)]
+#[derive(Clone, Module)]
 struct Hyper {
-    lr: Positive,
+    /// One for the whole run, or one for each epoch.
+    lr: Vec<Positive>,
     decay: Positive,
     kernel_l2: Positive,
     bias_l1: Positive,
@@ -30,20 +41,28 @@ struct Hyper {
 }
 
 impl Hyper {
-    fn new([lr, decay, kernel_l2, bias_l1, dropout]: [f64; 5]) -> Self {
+    fn by_hand() -> Self {
         Hyper {
-            lr: Positive::new(lr),
-            decay: Positive::new(decay),
-            kernel_l2: Positive::new(kernel_l2),
-            bias_l1: Positive::new(bias_l1),
-            dropout: Fraction::new(dropout),
+            lr: vec![Positive::new(1e-2)],
+            decay: Positive::new(1e-3),
+            kernel_l2: Positive::new(0.01),
+            bias_l1: Positive::new(0.01),
+            dropout: Fraction::new(0.5),
         }
     }
 
-    fn values(&self) -> [f64; 5] {
-        let h = self;
-        let [lr, decay] = [h.lr.value(), h.decay.value()];
-        [lr, decay, h.kernel_l2.value(), h.bias_l1.value(), h.dropout.value()]
+    /// Each hyperparameter at a place in its range, from 0 to 1.
+    fn at(rates: usize, mut place: impl FnMut() -> f64) -> Self {
+        let mut even = |[low, high]: [f64; 2]| low + (high - low) * place();
+        let dropout = Fraction::new(even(DROPOUT));
+        let mut log = |range: [f64; 2]| Positive::new(even(range.map(f64::ln)).exp());
+        let lr = (0..rates).map(|_| log(LR)).collect();
+        Hyper { lr, decay: log(PENALTY), kernel_l2: log(PENALTY), bias_l1: log(PENALTY), dropout }
+    }
+
+    /// The learning rate of step `k`.
+    fn lr(&self, k: usize) -> &Positive {
+        &self.lr[k * self.lr.len() / STEPS]
     }
 }
 
@@ -89,13 +108,10 @@ impl Task {
 
     /// An ordinary training run; the losses on the validation and the test part.
     fn run(&self, hyper: &Hyper) -> [f64; 2] {
-        let mut model = Model {
-            l1: self.model.l1.clone(),
-            norm: self.model.norm.clone(),
-            l2: self.model.l2.clone(),
-        };
-        let mut adam = AdamW::new(hyper.lr.value()).weight_decay(hyper.decay.value());
+        let mut model = self.model.clone();
+        let mut adam = AdamW::new(hyper.lr(0).value()).weight_decay(hyper.decay.value());
         for k in 0..STEPS {
+            adam.set_lr(hyper.lr(k).value());
             let tape = Tape::training(k as u64);
             let gradients = self.train(&model, hyper, &tape, k).backward();
             adam.step(&mut model, &gradients);
@@ -104,26 +120,25 @@ impl Task {
         [&self.val, &self.test].map(|part| self.loss(&model, hyper, &tape, part).item().into())
     }
 
-    /// One step of `outer` on the hyperparameters; the validation loss before it.
-    fn tune(&self, hyper: &mut Hyper, outer: &mut Adam) -> Result<f64, Box<dyn Error>> {
-        let (adam, h, model) = (AdamW::new(0.0), &*hyper, &self.model);
+    /// The validation loss of such a run and its derivative.
+    fn slope(&self, h: &Hyper) -> Found<(f64, Gradients)> {
+        let adam = AdamW::new(0.0);
         let found = hypergradient(
             h,
-            model,
+            &self.model,
             Unroll::steps(STEPS),
-            |tape, _| {
-                let adam = adam.unrolled(tape).with(|a| &mut a.lr, h.lr.var(tape));
+            |tape, k| {
+                let adam = adam.unrolled(tape).with(|a| &mut a.lr, h.lr(k).var(tape));
                 adam.with(|a| &mut a.weight_decay, h.decay.var(tape))
             },
-            |tape, k| self.train(model, h, tape, k),
-            |tape| self.loss(model, h, tape, &self.val),
+            |tape, k| self.train(&self.model, h, tape, k),
+            |tape| self.loss(&self.model, h, tape, &self.val),
         )?;
-        outer.step(hyper, &found.gradients);
-        Ok(found.loss.into())
+        Ok((found.loss.into(), found.gradients))
     }
 }
 
-fn task(seed: u64) -> Result<Task, Box<dyn Error>> {
+fn task(seed: u64) -> Found<Task> {
     let data: Dataset = Csv::new().skip_lines(1).no_header().read_path(DATA)?;
     let [mut train, mut val, mut test] = data.split([0.6, 0.2, 0.2], Split::stratified(seed))?;
     let scaler = StandardScaler::fit(&train)?;
@@ -141,95 +156,94 @@ fn task(seed: u64) -> Result<Task, Box<dyn Error>> {
     Ok(Task { model: model.init(seed), batches, val: whole(&val), test: whole(&test) })
 }
 
-/// The best validation loss so far, the test loss of that trial, and how the former fell from trial to trial.
-#[derive(Default)]
-struct Best {
+/// What a search found: the losses with the lowest validation loss, how that fell from run to run, and the time.
+struct Search {
     losses: [f64; 2],
     curve: Vec<f64>,
+    seconds: f64,
 }
 
-impl Best {
-    fn add(&mut self, losses: [f64; 2]) {
-        if self.curve.is_empty() || losses[0] < self.losses[0] {
-            self.losses = losses;
+/// Any search: `next` gives the validation loss of a run, and the hyperparameters of that run.
+fn search(
+    task: &Task,
+    runs: usize,
+    mut next: impl FnMut() -> Found<(f64, Hyper)>,
+) -> Found<Search> {
+    let (start, mut curve) = (Instant::now(), Vec::new());
+    let mut best = (f64::INFINITY, Hyper::by_hand());
+    for _ in 0..runs {
+        let other = next()?;
+        if other.0 < best.0 {
+            best = other;
         }
-        self.curve.push(self.losses[0]);
+        curve.push(best.0);
     }
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Search { losses: task.run(&best.1), curve, seconds })
 }
 
-const BY_HAND: [f64; 5] = [1e-2, 1e-3, 0.01, 0.01, 0.5];
-
-fn by_gradient(task: &Task, rounds: usize) -> Result<Best, Box<dyn Error>> {
-    let (mut hyper, mut outer, mut best) = (Hyper::new(BY_HAND), Adam::new(0.3), Best::default());
-    println!("round  validation loss       lr    decay  kernel l2  bias l1  dropout");
-    for round in 0..rounds {
-        let [lr, decay, l2, l1, rate] = hyper.values();
-        let loss = task.tune(&mut hyper, &mut outer)?;
-        println!("{round:5}  {loss:15.4}  {lr:7.4}  {decay:7.4}  {l2:9.5}  {l1:7.5}  {rate:7.3}");
-        // The run of the hypergradient is this one; a trial by itself also gives the test loss.
-        best.add(task.run(&Hyper::new([lr, decay, l2, l1, rate])));
-    }
-    Ok(best)
+fn at_random(task: &Task, rates: usize, runs: usize, seed: u64) -> Found<Search> {
+    let mut rng = Rng::new(seed);
+    search(task, runs, || {
+        let hyper = Hyper::at(rates, || rng.uniform());
+        Ok((task.run(&hyper)[0], hyper))
+    })
 }
 
-fn by_random_search(task: &Task, trials: usize, seed: u64) -> Best {
-    let (mut rng, mut best) = (Rng::new(seed), Best::default());
-    for _ in 0..trials {
-        let mut uniform = |low: f64, high: f64| low + (high - low) * rng.uniform();
-        let rate = uniform(0.05, 0.8);
-        let mut log = |low: f64, high: f64| uniform(low.ln(), high.ln()).exp();
-        let [lr, decay] = [log(1e-3, 1e-1), log(1e-5, 1e-1)];
-        let [l2, l1] = [log(1e-5, 1e-1), log(1e-5, 1e-1)];
-        best.add(task.run(&Hyper::new([lr, decay, l2, l1, rate])));
-    }
-    best
+fn by_gradient(task: &Task, rates: usize, runs: usize) -> Found<Search> {
+    // After a few steps a run with other hyperparameters is quite another one: old slopes say little.
+    let mut outer = Adam::new(0.3).betas(0.8, 0.95);
+    let mut hyper = Hyper::at(rates, || 0.5);
+    search(task, runs, || {
+        let (loss, gradients) = task.slope(&hyper)?;
+        let now = hyper.clone();
+        outer.step(&mut hyper, &gradients);
+        Ok((loss, now))
+    })
 }
 
-/// Point by point over the splits, against the training steps spent.
-fn mean(all: &[Best]) -> Vec<(f64, f64)> {
-    let at =
-        |trial: usize| all.iter().map(|best| best.curve[trial]).sum::<f64>() / all.len() as f64;
-    (0..all[0].curve.len()).map(|trial| (((trial + 1) * STEPS) as f64, at(trial))).collect()
+fn mean(all: &[Search], number: impl Fn(&Search) -> f64) -> f64 {
+    all.iter().map(number).sum::<f64>() / all.len() as f64
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Found<()> {
     let short = std::env::args().any(|arg| arg == "--short");
-    let (splits, rounds, trials) = if short { (2, 4, 6) } else { (10, 25, 50) };
-    let [mut hand, mut random, mut tuned] = [const { Vec::new() }; 3];
+    let (splits, rounds, trials) = if short { (2, 4, 6) } else { (10, 15, 50) };
+    let names = ["by hand", "random, 5", "random, 24", "hypergradients, 5", "hypergradients, 24"];
+    let mut found = names.map(|_| Vec::new());
+    println!("validation loss    {}", names.join("   "));
     for seed in 0..splits {
-        println!("split {seed}");
         let task = task(seed)?;
-        let mut best = Best::default();
-        best.add(task.run(&Hyper::new(BY_HAND)));
-        hand.push(best);
-        random.push(by_random_search(&task, trials, seed));
-        tuned.push(by_gradient(&task, rounds)?);
+        found[0].push(search(&task, 1, || Ok((task.run(&Hyper::by_hand())[0], Hyper::by_hand())))?);
+        found[1].push(at_random(&task, 1, trials, seed)?);
+        found[2].push(at_random(&task, EPOCHS, trials, seed)?);
+        found[3].push(by_gradient(&task, 1, rounds)?);
+        found[4].push(by_gradient(&task, EPOCHS, rounds)?);
+        let [a, b, c, d, e] = found.each_ref().map(|all| all[all.len() - 1].losses[0]);
+        println!("split {seed}             {a:.4}   {b:9.4}   {c:10.4}   {d:17.4}   {e:18.4}");
     }
 
-    println!("\nmean of {splits} splits    training steps  validation loss  test loss");
-    let row = |name: &str, trials: usize, all: &[Best]| {
-        let mean = |i: usize| all.iter().map(|best| best.losses[i]).sum::<f64>() / all.len() as f64;
-        println!("{name:18}  {:16}  {:15.4}  {:9.4}", trials * STEPS, mean(0), mean(1));
-        mean(0)
-    };
-    let by_hand = row("set by hand", 1, &hand);
-    let by_search = row("random search", trials, &random);
-    let by_gradient = row("hypergradients", rounds, &tuned);
-
-    let same = mean(&random)[rounds.min(trials) - 1].1;
-    println!("random search after as many steps as the hypergradients: {same:.4}");
-
-    let end = (trials * STEPS) as f64;
-    Chart::new("Five hyperparameters of the reference model")
+    println!("\nmean of {splits} splits     steps  seconds  validation loss  test loss");
+    let mut chart = Chart::new("5 or 24 hyperparameters of the reference model")
         .x("training steps spent")
-        .y("best validation loss, mean of the splits")
-        .line("hypergradients", mean(&tuned))
-        .line("random search", mean(&random))
-        .line("set by hand", [(0.0, by_hand), (end, by_hand)])
-        .save(CHART)?;
-    println!("\nchart: {CHART}");
+        .y("best validation loss, mean of the splits");
+    let end = trials * STEPS;
+    for (name, all) in names.iter().zip(&found) {
+        let runs = all[0].curve.len();
+        let (steps, seconds) = (runs * STEPS, mean(all, |s| s.seconds));
+        let [val, test] = [0, 1].map(|i| mean(all, |s| s.losses[i]));
+        println!("{name:18}  {steps:5}  {seconds:7.2}  {val:15.4}  {test:9.4}");
+        let after = |run: usize| ((run * STEPS) as f64, mean(all, |s| s.curve[run - 1]));
+        let line = (1..=runs).map(after).chain((runs == 1).then_some((end as f64, val)));
+        chart = chart.line(*name, line);
+    }
+    chart.save(CHART)?;
+    let after = |which: usize, run: usize| mean(&found[which], |s| s.curve[run - 1]);
+    let (random, tuned) = (after(1, trials).min(after(2, trials)), after(4, rounds));
+    let reached = (1..=rounds).find(|&run| after(4, run) <= random);
+    let reached = reached.map_or("not reached".into(), |run| format!("after {}", run * STEPS));
     println!(
-        "validation loss {by_gradient:.4} by {rounds} hypergradients, {by_search:.4} by {trials} random trials, {by_hand:.4} by hand"
+        "\nchart: {CHART}\nvalidation loss {random:.4} by random search after {end} steps; by hypergradients {reached}, {tuned:.4} in the end"
     );
     Ok(())
 }
