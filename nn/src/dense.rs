@@ -124,7 +124,8 @@ impl<T: Float> Layer<T> for Dense<T> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let Some(kernel) = &self.kernel else {
             panic!(
-                "dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model"
+                "dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model (one of your own \
+                 builds its layers in `Layer::build`)"
             );
         };
         let tape = x.tape();
