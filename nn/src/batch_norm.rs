@@ -80,6 +80,7 @@ impl<T: Float> BatchNorm<T> {
     }
 
     /// Sets the number of channels, for use outside of a [`Sequential`](crate::Sequential).
+    #[track_caller]
     pub fn channels(mut self, channels: usize) -> Self {
         self.gamma = Some(Param::new(Tensor::ones(&[channels])));
         self.beta = Some(Param::new(Tensor::zeros(&[channels])));
