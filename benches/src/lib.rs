@@ -19,11 +19,12 @@ pub type Workload = Box<dyn FnMut() -> f32 + Send>;
 pub type Make = fn() -> Workload;
 
 /// All workloads by name, in the order of the table; made when called.
-pub const ALL: [(&str, Make); 9] = [
+pub const ALL: [(&str, Make); 10] = [
     ("tiny", tiny),
     ("seed", seed),
     ("mlp_small", mlp_small),
     ("mlp", mlp),
+    ("mlp_tuned", mlp_tuned),
     ("wide", wide),
     ("scalar", scalar),
     ("elementwise", elementwise),
@@ -112,6 +113,12 @@ pub fn mlp_small() -> Workload {
 /// 784-512-256-10 ReLU, cross-entropy, batch 128, Adam.
 pub fn mlp() -> Workload {
     classifier(&[784, 512, 256, 10], 128, Adam::new(1e-3))
+}
+
+/// The same; its learning rate is trained along.
+pub fn mlp_tuned() -> Workload {
+    let adam = Adam::new(1e-3).tuned_by(Sgd::new(1e-3)).positive(|h| &mut h.lr);
+    classifier(&[784, 512, 256, 10], 128, adam)
 }
 
 /// 2048-2048-2048-2048 ReLU, MSE, batch 512, SGD.

@@ -17,7 +17,7 @@ impl Rule<12, 3> for AdamRule {
     #[inline(always)]
     fn eval<R: Real>(
         &self,
-        [p, m, v, g, rate, beta1, beta2, root, epsilon, floor, decay, shrink]: [R; 12],
+        [p, m, v, g, rate, shrink, beta1, beta2, root, epsilon, floor, decay]: [R; 12],
     ) -> [R; 3]
     where
         f64: Literal<R>,
@@ -68,7 +68,8 @@ impl Rule<5, 8> for AdamStep {
             true => (zero, 1.0 - lr * weight_decay),
             false => (weight_decay, one),
         };
-        [rate, beta1, beta2, root, epsilon, floor, decay, shrink]
+        // Those that change with the learning rate come first.
+        [rate, shrink, beta1, beta2, root, epsilon, floor, decay]
     }
 }
 

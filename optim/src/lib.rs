@@ -10,18 +10,22 @@
 
 mod adam;
 mod bounded;
+mod clip;
 mod hypergradient;
 mod optimizer;
 mod schedule;
 mod sgd;
+mod tuned;
 mod unrolled;
 
 pub use adam::{Adam, AdamHyper, AdamW};
 pub use bounded::{Fraction, Positive};
+pub use clip::Clip;
 pub use hypergradient::{
     Hypergradient, HypergradientError, Solver, Unroll, hypergradient, implicit_hypergradient,
 };
 pub use optimizer::{Formulas, Optimizer, Step, UpdateRule};
 pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
 pub use sgd::{Sgd, SgdHyper};
+pub use tuned::Tuned;
 pub use unrolled::Unrolled;

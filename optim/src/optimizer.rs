@@ -7,6 +7,8 @@ use std::sync::Arc;
 use gradus_autograd::{Float, Fuse, Gradients, Module, ParamId, Path, Rule, Tensor};
 use smallvec::SmallVec;
 
+use crate::Clip;
+
 /// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
 /// numbers of a step, and the update of an element. An [`Optimizer`] runs them in place;
 /// [`Unrolled`](crate::Unrolled) puts the same formulas on a tape.
@@ -14,7 +16,8 @@ pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
     /// How many moments it keeps for each parameter; they start as zeros.
     fn moments(&self) -> usize;
 
-    /// The hyperparameters that a gradient can be taken for, in the order of the formula of the step.
+    /// The hyperparameters that a gradient can be taken for, in the order of the formula of the step; the
+    /// learning rate is the first.
     fn hyper(&mut self) -> SmallVec<[&mut f64; 8]>;
 
     /// The learning rate.
@@ -41,6 +44,32 @@ pub trait Formulas {
     ) -> Self::Out;
 }
 
+/// The number of a hyperparameter, named by its field, in [`UpdateRule::hyper`].
+#[track_caller]
+pub(crate) fn place_of<R: UpdateRule>(
+    rule: &mut R,
+    field: impl FnOnce(&mut R) -> &mut f64,
+) -> usize {
+    let asked: *const f64 = field(rule);
+    match rule.hyper().iter().position(|own| std::ptr::eq(*own, asked)) {
+        Some(place) => place,
+        None => panic!("this is not a field that a gradient can be taken for"),
+    }
+}
+
+/// How the hyperparameters of a group change with the main ones: by this factor, 0 where it has its own.
+pub(crate) fn follows<R: UpdateRule>(main: &R, group: &Option<(R, f64)>) -> SmallVec<[f64; 8]> {
+    let mut main = main.clone();
+    let Some((own, ratio)) = group else { return SmallVec::from_elem(1.0, main.hyper().len()) };
+    let mut own = own.clone();
+    let pairs = std::iter::zip(main.hyper(), own.hyper()).enumerate();
+    let factor = |(place, (main, own)): (usize, (&mut f64, &mut f64))| match place {
+        0 => *ratio,
+        _ => f64::from(u8::from(main == own)),
+    };
+    pairs.map(factor).collect()
+}
+
 /// The numbers of a step.
 pub(crate) type Scalars<T> = SmallVec<[T; 10]>;
 
@@ -61,6 +90,18 @@ impl<R: UpdateRule, T: Float> Formulas for OfStep<R, T> {
     }
 }
 
+/// The parameter and its moments, which an update replaces.
+pub(crate) fn states<'a, T: Float, const O: usize>(
+    p: &'a mut Tensor<T>,
+    moments: &'a mut [Tensor<T>],
+) -> [&'a mut Tensor<T>; O] {
+    let mut states = std::iter::once(p).chain(moments);
+    std::array::from_fn(|_| match states.next() {
+        Some(state) => state,
+        None => unreachable!("a result of an update is the parameter or a moment"),
+    })
+}
+
 /// Updates a parameter in place.
 struct InPlace<'a, T: Float> {
     p: &'a mut Tensor<T>,
@@ -76,12 +117,7 @@ impl<T: Float> Formulas for InPlace<'_, T> {
         _: impl Rule<H, S>,
         update: impl Rule<I, O>,
     ) {
-        let mut states = std::iter::once(self.p).chain(self.moments);
-        let states = std::array::from_fn(|_| match states.next() {
-            Some(state) => state,
-            None => unreachable!("{}: a result is the parameter or a moment", update.name()),
-        });
-        update.update::<T>(states, &[self.g], self.scalars);
+        update.update::<T>(states(self.p, self.moments), &[self.g], self.scalars);
     }
 }
 
@@ -123,6 +159,7 @@ pub struct Optimizer<R: UpdateRule, T: Float = f32> {
     pub(crate) rule: R,
     groups: Vec<Group<R>>,
     slots: Vec<Slot<R, T>>,
+    pub(crate) clip: Option<Clip>,
 }
 
 #[derive(Clone)]
@@ -141,13 +178,51 @@ impl<R> Debug for Group<R> {
 
 /// What is kept for one parameter.
 #[derive(Clone, Debug)]
-struct Slot<R, T: Float> {
+pub(crate) struct Slot<R, T: Float> {
     id: ParamId,
     path: String,
     /// The rule of its group, and its learning rate as a part of the main one.
-    group: Option<(R, f64)>,
-    step: u64,
-    moments: Vec<Tensor<T>>,
+    pub group: Option<(R, f64)>,
+    pub step: u64,
+    pub moments: Vec<Tensor<T>>,
+    /// How the last update changed with each hyperparameter that is trained.
+    pub tangents: Vec<Tensor<T>>,
+}
+
+impl<R: UpdateRule, T: Float> Slot<R, T> {
+    /// The rule for this parameter, which may be that of its group.
+    pub fn rule(&self, main: &R) -> R {
+        match &self.group {
+            None => main.clone(),
+            Some((own, ratio)) => {
+                let mut own = own.clone();
+                own.set_lr(main.lr() * ratio);
+                own
+            }
+        }
+    }
+}
+
+/// What is worked out once a step for the parameters of the main group. Most are at the same step, and share it.
+pub(crate) struct OncePerStep<N> {
+    main: Option<(u64, N)>,
+    own: Option<N>,
+}
+
+impl<N> OncePerStep<N> {
+    pub fn new() -> Self {
+        OncePerStep { main: None, own: None }
+    }
+
+    pub fn get(&mut self, step: u64, is_group: bool, make: impl FnOnce() -> N) -> &mut N {
+        if is_group {
+            return self.own.insert(make());
+        }
+        if self.main.as_ref().is_some_and(|(at, _)| *at != step) {
+            self.main = None;
+        }
+        &mut self.main.get_or_insert_with(|| (step, make())).1
+    }
 }
 
 impl<R: UpdateRule, T: Float> Optimizer<R, T> {
@@ -162,7 +237,7 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             lr.is_finite() && lr >= 0.0,
             "optimizer: a learning rate of {lr} is negative or not finite"
         );
-        Optimizer { rule, groups: Vec::new(), slots: Vec::new() }
+        Optimizer { rule, groups: Vec::new(), slots: Vec::new(), clip: None }
     }
 
     /// Other hyperparameters for the parameters whose path `holds`; the last group that holds wins. A
@@ -177,9 +252,24 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         self
     }
 
+    /// Clips the gradients before each step: `.clip(Clip::GlobalNorm(1.0))`.
+    pub fn clip(mut self, clip: Clip) -> Self {
+        self.clip = Some(clip);
+        self
+    }
+
     /// The hyperparameters of the main group.
     pub fn hyper(&self) -> &R {
         &self.rule
+    }
+
+    /// Groups follow a change of the main hyperparameters.
+    pub(crate) fn refresh_groups(&mut self) {
+        for at in 0..self.slots.len() {
+            if self.slots[at].group.is_some() {
+                self.slots[at].group = self.group_of(&self.slots[at].path);
+            }
+        }
     }
 
     /// The rule of the group that a parameter is in, and its learning rate as a part of the main one; `None`
@@ -230,17 +320,25 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         let rule = group.as_ref().map_or(&self.rule, |(rule, _)| rule);
         let moments = (0..rule.moments()).map(|_| zeros()).collect();
         let at = guess.min(self.slots.len());
-        self.slots.insert(at, Slot { id, path, group, step: 0, moments });
+        self.slots.insert(at, Slot { id, path, group, step: 0, moments, tangents: Vec::new() });
         at
     }
 }
 
-impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
-    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+impl<R: UpdateRule, T: Float> Optimizer<R, T> {
+    /// One step: applies running statistics, then calls `update` with the main rule, the state, the value and the
+    /// gradient of each parameter that has one, after counting its step.
+    #[track_caller]
+    pub(crate) fn each(
+        &mut self,
+        model: &mut dyn Module<T>,
+        gradients: &Gradients<T>,
+        mut update: impl FnMut(&R, &mut Slot<R, T>, &mut Tensor<T>, &Tensor<T>),
+    ) {
         gradients.apply_updates(model);
+        let clipped = self.clip.map(|clip| clip.gradients(&*model, gradients));
+        let gradients = clipped.as_ref().unwrap_or(gradients);
         let (mut number, mut trained) = (0, 0);
-        // Most parameters are at the same step of the main group, and share its numbers.
-        let mut shared: Option<(u64, Scalars<T>)> = None;
         model.visit_mut(Path::root(), &mut |path, param| {
             if !param.is_trained() {
                 return;
@@ -251,32 +349,26 @@ impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
             number += 1;
             let slot = &mut self.slots[at];
             slot.step += 1;
-            let p = param.value_mut();
-            let numbers = |rule: &R| rule.formulas(slot.step, OfStep(rule.clone(), PhantomData));
-            let own;
-            let (rule, scalars) = match &mut slot.group {
-                None => {
-                    if shared.as_ref().is_none_or(|(step, _)| *step != slot.step) {
-                        shared = Some((slot.step, numbers(&self.rule)));
-                    }
-                    (&self.rule, shared.as_ref().map_or(&[][..], |(_, scalars)| scalars))
-                }
-                Some((rule, ratio)) => {
-                    rule.set_lr(self.rule.lr() * *ratio);
-                    own = numbers(rule);
-                    (&*rule, &own[..])
-                }
-            };
-            rule.formulas(
-                slot.step,
-                InPlace { p, moments: &mut slot.moments, g: gradient, scalars },
-            );
+            update(&self.rule, slot, param.value_mut(), gradient);
         });
         assert!(
             number > 0 || trained == 0,
             "step: no gradient belongs to a parameter of this model: a clone has parameters of its own, and a \
              loss that was computed with another model says nothing about this one"
         );
+    }
+}
+
+impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
+    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+        let mut numbers = OncePerStep::new();
+        self.each(model, gradients, |main, slot, p, g| {
+            let rule = slot.rule(main);
+            let scalars = numbers.get(slot.step, slot.group.is_some(), || {
+                rule.formulas(slot.step, OfStep(rule.clone(), PhantomData))
+            });
+            rule.formulas(slot.step, InPlace { p, moments: &mut slot.moments, g, scalars });
+        });
     }
     fn lr(&self) -> f64 {
         self.rule.lr()

@@ -3,7 +3,8 @@
 use gradus_autograd::{Float, Fuse, Module, ParamId, Path, Rule, Tape, Tensor, Var};
 use smallvec::SmallVec;
 
-use crate::{Formulas, Optimizer, UpdateRule};
+use crate::optimizer::{OncePerStep, follows, place_of};
+use crate::{Clip, Formulas, Optimizer, UpdateRule};
 
 /// An optimiser on a tape. Parameters, gradients, moments and hyperparameters are variables; a step rebinds
 /// the parameters of the model on the tape, so that the same `model.forward(x)` goes on from the updated
@@ -31,6 +32,7 @@ pub struct Unrolled<'t, R: UpdateRule, T: Float = f32> {
     base: Optimizer<R, T>,
     /// The variables that stand for hyperparameters, by number.
     hyper: SmallVec<[Option<Var<'t, T>>; 8]>,
+    clip: Option<Clip<Var<'t, T>>>,
     first_order: bool,
     pub(crate) slots: Vec<Slot<'t, T>>,
 }
@@ -49,7 +51,8 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     pub fn unrolled<'t>(&self, tape: &'t Tape<T>) -> Unrolled<'t, R, T> {
         let count = self.rule.clone().hyper().len();
         let hyper = SmallVec::from_elem(None, count);
-        Unrolled { tape, base: self.clone(), hyper, first_order: false, slots: Vec::new() }
+        let clip = self.clip.map(|clip| clip.map(|c| tape.number(c)));
+        Unrolled { tape, base: self.clone(), hyper, clip, first_order: false, slots: Vec::new() }
     }
 }
 
@@ -67,15 +70,17 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
             "unrolled: a hyperparameter is a single number, not {:?}: use `sum()` or `reshape(&[])`",
             value.shape()
         );
-        let asked: *const f64 = field(&mut self.base.rule);
-        let place = self.base.rule.hyper().iter().position(|own| std::ptr::eq(*own, asked));
-        let Some(place) = place else {
-            panic!("unrolled: this is not a field that a gradient can be taken for")
-        };
+        let place = place_of(&mut self.base.rule, field);
         // The field itself only tells which formula is needed: at 0, as a constant, there would be no momentum.
         let number = value.item().to_f64();
         *self.base.rule.hyper()[place] = if number == 0.0 { f64::MIN_POSITIVE } else { number };
         self.hyper[place] = Some(value);
+        self
+    }
+
+    /// Clips the gradients before each step, as [`Optimizer::clip`] does; the threshold is a variable here.
+    pub fn clip(mut self, clip: Clip<Var<'t, T>>) -> Self {
+        self.clip = Some(clip);
         self
     }
 
@@ -87,8 +92,8 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     }
 
     /// The gradients of a loss with respect to the trained parameters of a model, in the order of
-    /// [`Module::visit`], for what is to happen between `gradients` and [`apply`](Unrolled::apply): clipping,
-    /// say. `None` where the loss does not depend on a parameter.
+    /// [`Module::visit`], for what is to happen between `gradients` and [`apply`](Unrolled::apply): a
+    /// transformation of one's own. `None` where the loss does not depend on a parameter.
     #[track_caller]
     pub fn gradients<M>(&self, model: &M, loss: Var<'t, T>) -> Vec<Option<Var<'t, T>>>
     where
@@ -133,7 +138,9 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     {
         let tape = self.tape;
         tape.apply_updates();
-        let mut numbers: Vec<(u64, Numbers<'t, T>)> = Vec::new();
+        let clipped = self.clip.map(|clip| clip.apply(gradients));
+        let gradients = clipped.as_deref().unwrap_or(gradients);
+        let mut numbers = OncePerStep::new();
         let mut given = gradients.iter();
         model.visit(Path::root(), &mut |path, param| {
             if !param.is_trained() {
@@ -150,18 +157,7 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
             let at = self.slot(path, param.id(), tape.param(param));
             let slot = &mut self.slots[at];
             slot.step += 1;
-            let mut own = None;
-            let numbers = match group {
-                Some(_) => &mut own,
-                None => match numbers.iter().position(|(step, _)| *step == slot.step) {
-                    Some(at) => &mut numbers[at].1,
-                    None => {
-                        numbers.push((slot.step, None));
-                        let last = numbers.len() - 1;
-                        &mut numbers[last].1
-                    }
-                },
-            };
+            let numbers = numbers.get(slot.step, group.is_some(), || None);
             let (step, moments) = (slot.step, slot.moments.clone());
             let rule = group.as_ref().map_or(&self.base.rule, |(rule, _)| rule);
             let p = tape.param(param);
@@ -175,16 +171,15 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
 
     /// The hyperparameters of a group as variables.
     fn hyper(&self, group: &Option<(R, f64)>) -> SmallVec<[Var<'t, T>; 8]> {
-        let mut main = self.base.rule.clone();
-        let mut own = group.as_ref().map_or_else(|| main.clone(), |(rule, _)| rule.clone());
-        let ratio = group.as_ref().map_or(1.0, |(_, ratio)| *ratio);
-        let (main, own) = (main.hyper(), own.hyper());
-        let one = |place: usize| match self.hyper[place] {
-            Some(lr) if place == 0 && ratio != 1.0 => lr * ratio,
-            Some(var) if place == 0 || *main[place] == *own[place] => var,
-            _ => self.tape.number(*own[place]),
+        let mut own = group.as_ref().map_or(&self.base.rule, |(rule, _)| rule).clone();
+        let factors = follows(&self.base.rule, group).into_iter();
+        let pairs = factors.zip(own.hyper()).enumerate();
+        let one = |(place, (factor, own)): (usize, (f64, &mut f64))| match self.hyper[place] {
+            Some(var) if factor == 1.0 => var,
+            Some(var) if factor != 0.0 => var * factor,
+            _ => self.tape.number(*own),
         };
-        (0..own.len()).map(one).collect()
+        pairs.map(one).collect()
     }
 
     /// The place of a parameter's state.

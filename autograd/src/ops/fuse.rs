@@ -10,7 +10,7 @@ use crate::kernel::simd::{Kernel, dispatch};
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::pool::Storage;
 use crate::real::{Dual, Real, Sym};
-use crate::rule::{InPlace, Rule};
+use crate::rule::{Along, InPlace, Rule};
 use crate::tape::Var;
 use crate::tensor::layout::{self, Strides};
 use crate::tensor::{Dims, Tensor};
@@ -49,9 +49,54 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
     /// # Panics
     /// When the shapes differ or the counts do not add up to `I`.
     #[track_caller]
-    fn update<T: Float>(
+    fn update<T: Float>(self, states: [&mut Tensor<T>; O], inputs: &[&Tensor<T>], scalars: &[T]) {
+        self.expect_update(&states, inputs, scalars);
+        replace(states, inputs, &mut [], |moved, ins, outs| {
+            let body = InPlace { rule: self, moved, scalars };
+            map::in_place(&|ins, outs| map::run(&body, ins, outs), ins, outs);
+        });
+    }
+
+    /// As [`update`](Fuse::update) with one input, a gradient; and how the new first state changes with the scalars:
+    /// for each of `directions`, a change of every scalar, the derivative goes to a tensor of `tangents`.
+    /// Returns Σ gradient · tangent, before that, of each.
+    ///
+    /// # Panics
+    /// When the shapes differ or the counts do not add up.
+    #[track_caller]
+    fn update_along<T: Float>(
         self,
-        mut states: [&mut Tensor<T>; O],
+        states: [&mut Tensor<T>; O],
+        gradient: &Tensor<T>,
+        scalars: &[T],
+        directions: &[&[T]],
+        tangents: &mut [Tensor<T>],
+    ) -> SmallVec<[f64; 4]> {
+        if directions.is_empty() {
+            self.update(states, &[gradient], scalars);
+            return SmallVec::new();
+        }
+        self.expect_update(&states, &[gradient], scalars);
+        assert!(
+            tangents.len() == directions.len()
+                && directions.iter().all(|direction| direction.len() == scalars.len())
+                && tangents.iter().all(|tangent| tangent.shape == states[0].shape),
+            "{}: a tangent and a number for each scalar belong to a direction",
+            self.name()
+        );
+        let mut sums = SmallVec::from_elem(0.0, directions.len());
+        replace(states, &[gradient], tangents, |moved, ins, outs| {
+            let body = Along { step: InPlace { rule: self, moved, scalars }, directions };
+            map::in_place_sums(&|ins, outs, sums| body.run(ins, outs, sums), ins, outs, &mut sums);
+        });
+        sums
+    }
+
+    #[doc(hidden)]
+    #[track_caller]
+    fn expect_update<T: Float>(
+        &self,
+        states: &[&mut Tensor<T>; O],
         inputs: &[&Tensor<T>],
         scalars: &[T],
     ) {
@@ -65,28 +110,38 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         let same =
             inputs.iter().all(|x| x.shape == shape) && states.iter().all(|s| s.shape == shape);
         assert!(same, "{}: states and inputs differ in shape", self.name());
-        if !inputs.iter().all(|x| x.is_contiguous()) {
-            let whole: SmallVec<[_; 2]> = inputs.iter().map(|x| x.contiguous()).collect();
-            return self.update(states, &whole.iter().collect::<SmallVec<[_; 2]>>(), scalars);
-        }
-        // A state that somebody else still holds, a tape most often, is read where it is and gets a new
-        // buffer: copying it first would cost as much as the step.
-        let mut moved = [false; O];
-        let mut olds = [const { None }; O];
-        for (o, state) in states.iter_mut().enumerate() {
-            if !state.is_contiguous() || state.storage.unique().is_none() {
-                moved[o] = true;
-                let old = std::mem::replace(*state, Tensor::stale(shape));
-                olds[o] = Some(old.into_contiguous());
-            }
-        }
-        let mut ins = Slices::new();
-        olds.iter().flatten().for_each(|old| ins.push(old.dense()));
-        inputs.iter().for_each(|x| ins.push(x.dense()));
-        let mut states = states.map(|state| state.make_mut());
-        let body = InPlace { rule: self, moved, scalars };
-        map::in_place(&|ins, states| map::run(&body, ins, states), &ins, &mut states);
     }
+}
+
+/// Calls `kernel` with slices: those of the inputs to read, those of the states and of `more` to write. A state
+/// that somebody else still holds, a tape most often, is read where it is and gets a new buffer (copying it first
+/// would cost as much as the step): it is `moved`, and comes before the inputs.
+fn replace<T: Float, const O: usize>(
+    mut states: [&mut Tensor<T>; O],
+    inputs: &[&Tensor<T>],
+    more: &mut [Tensor<T>],
+    kernel: impl FnOnce([bool; O], &[&[T]], &mut [&mut [T]]),
+) {
+    if !inputs.iter().all(|x| x.is_contiguous()) {
+        let whole: SmallVec<[_; 2]> = inputs.iter().map(|x| x.contiguous()).collect();
+        let whole: SmallVec<[_; 2]> = whole.iter().collect();
+        return replace(states, &whole, more, kernel);
+    }
+    let mut moved = [false; O];
+    let mut olds = [const { None }; O];
+    for (o, state) in states.iter_mut().enumerate() {
+        if !state.is_contiguous() || state.storage.unique().is_none() {
+            moved[o] = true;
+            let old = std::mem::replace(*state, Tensor::stale(state.shape));
+            olds[o] = Some(old.into_contiguous());
+        }
+    }
+    let mut ins = Slices::new();
+    olds.iter().flatten().for_each(|old| ins.push(old.dense()));
+    inputs.iter().for_each(|x| ins.push(x.dense()));
+    let outs = states.into_iter().chain(more);
+    let mut outs: SlicesMut<T> = outs.map(|state| state.make_mut()).collect();
+    kernel(moved, &ins, &mut outs);
 }
 
 impl<R: Rule<I, O>, const I: usize, const O: usize> Fuse<I, O> for R {}

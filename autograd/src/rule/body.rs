@@ -16,12 +16,12 @@ use crate::kernel::simd::{Kernel, dispatch};
 use crate::real::{Dual, Num, Real};
 
 /// Elements of a tile.
-const TILE: usize = 32;
+pub(super) const TILE: usize = 32;
 
 /// The next `n` elements of each operand as a tile; filled up, in `rest`, if they are fewer. An operand
 /// without elements is a constant, whose tile stands there already.
 #[inline(always)]
-fn tiles<'a, T: Float, const J: usize>(
+pub(super) fn tiles<'a, T: Float, const J: usize>(
     operands: [&'a [T]; J],
     n: usize,
     rest: &'a mut [[T; TILE]; J],
@@ -56,7 +56,12 @@ fn skip<'a, T, const J: usize>(operands: &[&'a [T]], start: usize) -> [&'a [T]; 
 
 /// Writes `n` elements to each output that is wanted.
 #[inline(always)]
-fn write<T: Float>(outs: &mut [&mut [T]], start: usize, n: usize, results: &[[T; TILE]]) {
+pub(super) fn write<T: Float>(
+    outs: &mut [&mut [T]],
+    start: usize,
+    n: usize,
+    results: &[[T; TILE]],
+) {
     for (out, result) in zip(outs, results) {
         if out.is_empty() {
             continue;
@@ -78,11 +83,11 @@ pub(crate) fn forward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
 }
 
 /// A rule as a kernel: reading 1.
-struct Forward<R, const I: usize, const O: usize>(R);
+pub(super) struct Forward<R, const I: usize, const O: usize>(pub R);
 
 impl<R, const I: usize, const O: usize> Forward<R, I, O> {
     #[inline(always)]
-    fn tile<T: Float, const FMA: bool>(&self, x: [&[T; TILE]; I]) -> [[T; TILE]; O]
+    pub(super) fn tile<T: Float, const FMA: bool>(&self, x: [&[T; TILE]; I]) -> [[T; TILE]; O]
     where
         R: Rule<I, O>,
     {
@@ -123,9 +128,24 @@ pub(crate) struct InPlace<'a, R, T, const I: usize, const O: usize> {
 }
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> InPlace<'_, R, T, I, O> {
+    /// Tiles for what is left at the end; those of the scalars stand there already.
+    #[inline(always)]
+    pub(super) fn filled(&self) -> [[T; TILE]; I] {
+        let mut rest = [[T::ONE; TILE]; I];
+        for (tile, &x) in zip(&mut rest[I - self.scalars.len()..], self.scalars) {
+            tile.fill(x);
+        }
+        rest
+    }
+
     /// Each input from element `start` on; no elements for scalars.
     #[inline(always)]
-    fn operands<'t>(&self, ins: &[&'t [T]], states: &'t [&mut [T]], start: usize) -> [&'t [T]; I] {
+    pub(super) fn operands<'t>(
+        &self,
+        ins: &[&'t [T]],
+        states: &'t [&mut [T]],
+        start: usize,
+    ) -> [&'t [T]; I] {
         let mut operands = [&[][..]; I];
         let mut next = 0;
         for i in 0..I - self.scalars.len() {
@@ -143,10 +163,7 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> InPlace<'_, R, T, 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for InPlace<'_, R, T, I, O> {
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], states: &mut [&mut [T]]) {
-        let (len, mut rest) = (states[0].len(), [[T::ONE; TILE]; I]);
-        for (tile, &x) in zip(&mut rest[I - self.scalars.len()..], self.scalars) {
-            tile.fill(x);
-        }
+        let (len, mut rest) = (states[0].len(), self.filled());
         for start in (0..len).step_by(TILE) {
             let n = TILE.min(len - start);
             let x = self.operands(ins, states, start);

@@ -1,6 +1,7 @@
 //! Elementwise rules: a formula over [`Real`] as one operation with one kernel forward, one
 //! backward, and any further derivative.
 
+mod along;
 mod body;
 
 use std::fmt::Debug;
@@ -8,6 +9,7 @@ use std::fmt::Debug;
 use crate::element::Float;
 use crate::real::{Literal, Real};
 
+pub(crate) use along::Along;
 pub(crate) use body::{InPlace, backward, forward, slopes, value};
 
 /// A function of `I` numbers with `O` results, applied element by element.

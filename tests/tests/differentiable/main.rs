@@ -1,9 +1,11 @@
 //! Differentiable training: the step on a tape, the run, and its derivative.
 
 mod checkpoint;
+mod clip;
 mod errors;
 mod golden;
 mod steps;
+mod tuned;
 mod ways;
 
 use gradus::optim::Hypergradient;

@@ -4,7 +4,7 @@ use gradus::optim::{Optimizer, SgdHyper, UpdateRule};
 use gradus::prelude::*;
 
 /// Every rule, in every form; with betas that stay below 1 when a difference is taken.
-fn each_rule<T: Float>(mut run: impl FnMut(&str, &dyn AnyOptimizer<T>)) {
+pub fn each_rule<T: Float>(mut run: impl FnMut(&str, &dyn AnyOptimizer<T>)) {
     run("sgd", &Sgd::new(0.1));
     run("sgd with decay", &Sgd::new(0.1).weight_decay(0.03));
     run("momentum", &Sgd::new(0.1).momentum(0.9).weight_decay(0.03));
@@ -17,11 +17,13 @@ fn each_rule<T: Float>(mut run: impl FnMut(&str, &dyn AnyOptimizer<T>)) {
 }
 
 /// An optimiser of any rule.
-trait AnyOptimizer<T: Float> {
+pub trait AnyOptimizer<T: Float> {
     /// Parameters after some steps with given gradients: in place, and on a tape.
     fn compare(&self, start: &[Tensor<T>], gradients: &[Vec<Tensor<T>>]) -> [Vec<Vec<T>>; 2];
     /// Checks the derivatives of two steps with respect to parameters, gradients and hyperparameters.
     fn check(&self, name: &str, p: [f64; 3], g: [[f64; 3]; 2]);
+    /// Checks the gradients of the hyperparameters that are trained along.
+    fn check_tuned(&self, name: &str);
 }
 
 impl<R: UpdateRule, T: Float> AnyOptimizer<T> for Optimizer<R, T> {
@@ -40,6 +42,10 @@ impl<R: UpdateRule, T: Float> AnyOptimizer<T> for Optimizer<R, T> {
             in_place.step(&mut model, &gradients);
         }
         [model.iter().map(|p| p.value().to_vec()).collect(), taped]
+    }
+
+    fn check_tuned(&self, name: &str) {
+        super::tuned::check(name, self.hyper().clone());
     }
 
     fn check(&self, name: &str, p: [f64; 3], g: [[f64; 3]; 2]) {

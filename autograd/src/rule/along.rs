@@ -1,0 +1,94 @@
+//! A rule in place, and how its first result changes with its scalars.
+
+use std::iter::zip;
+
+use super::Rule;
+use super::body::{InPlace, TILE, tiles, write};
+use crate::element::Float;
+use crate::kernel::reduce::sum_slice;
+use crate::kernel::simd::{Kernel, dispatch};
+use crate::real::{Dual, Num};
+
+/// As [`InPlace`]; after the states stand the tangents, one for each direction, a change of every scalar.
+pub(crate) struct Along<'a, R, T, const I: usize, const O: usize> {
+    pub step: InPlace<'a, R, T, I, O>,
+    pub directions: &'a [&'a [T]],
+}
+
+/// The scalars that change with a learning rate are the first two. With no change in the others, the derivative
+/// shares nearly all of its arithmetic with the values; otherwise it is three times as much.
+const FEW: usize = 2;
+
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Along<'_, R, T, I, O> {
+    /// One direction, by reading 2, forward. The states, the one input, which is the gradient, and all scalars from
+    /// number `CHANGING` on stay: the compiler, which can tell from this form, drops what would be worked out for
+    /// them. Writes the states, too, if it is the `last`. Returns Σ gradient · old tangent.
+    #[inline(always)]
+    fn sweep<const FMA: bool, const CHANGING: usize>(
+        &self,
+        ins: &[&[T]],
+        (states, tangent): (&mut [&mut [T]], &mut [T]),
+        direction: &[T],
+        last: bool,
+    ) -> f64 {
+        let mut change = [Num::<T, FMA>(T::ZERO); I];
+        for (change, &by) in zip(&mut change[I - direction.len()..], direction) {
+            change.0 = by;
+        }
+        let (len, mut rest) = (tangent.len(), self.step.filled());
+        let (mut zeros, mut lanes) = ([[T::ZERO; TILE]], [T::ZERO; TILE]);
+        for start in (0..len).step_by(TILE) {
+            let n = TILE.min(len - start);
+            let x = tiles(self.step.operands(ins, states, start), n, &mut rest);
+            let [old] = tiles([&tangent[start..]], n, &mut zeros);
+            let (mut values, mut new) = ([[T::ZERO; TILE]; O], [[T::ZERO; TILE]]);
+            for k in 0..TILE {
+                let mut duals = [Dual::<Num<T, FMA>, 1>::constant(Num(T::ZERO)); I];
+                for i in 0..I {
+                    duals[i] = Dual::constant(Num(x[i][k]));
+                    if i > O && i - O <= CHANGING {
+                        duals[i].tangents = [change[i]];
+                    }
+                }
+                let y = self.step.rule.eval(duals);
+                new[0][k] = y[0].tangents[0].0;
+                for o in 0..O {
+                    values[o][k] = y[o].value.0;
+                }
+            }
+            for k in 0..TILE {
+                lanes[k] += x[O][k] * old[k];
+            }
+            write(&mut [&mut *tangent], start, n, &new);
+            if last {
+                write(states, start, n, &values);
+            }
+        }
+        sum_slice(&lanes).to_f64()
+    }
+
+    /// Runs it over slices of equal length. Adds Σ gradient · old tangent to `sums`, for each direction.
+    pub fn run(&self, ins: &[&[T]], outs: &mut [&mut [T]], sums: &mut [f64]) {
+        struct Direct<'k, 'i, 'o, A, T>(&'k A, &'k [&'i [T]], &'k mut [&'o mut [T]], &'k mut [f64]);
+        impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Kernel
+            for Direct<'_, '_, '_, Along<'_, R, T, I, O>, T>
+        {
+            type Out = ();
+            #[inline(always)]
+            fn run<const FMA: bool>(self) {
+                let Direct(along, ins, outs, sums) = self;
+                let (states, tangents) = outs.split_at_mut(O);
+                let directions = zip(along.directions, tangents).enumerate();
+                for ((k, (direction, tangent)), sum) in zip(directions, sums) {
+                    let last = k + 1 == along.directions.len();
+                    let outs = (&mut *states, &mut **tangent);
+                    *sum += match direction.iter().skip(FEW).all(|&by| by == T::ZERO) {
+                        true => along.sweep::<FMA, FEW>(ins, outs, direction, last),
+                        false => along.sweep::<FMA, { usize::MAX }>(ins, outs, direction, last),
+                    };
+                }
+            }
+        }
+        dispatch(Direct(self, ins, outs, sums));
+    }
+}

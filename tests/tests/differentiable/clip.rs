@@ -1,0 +1,108 @@
+//! Clipping: its values and derivatives, and the same bits in place and on a tape.
+
+use gradus::optim::{Clip, Positive, Unroll, hypergradient};
+use gradus::prelude::*;
+
+fn all(max: f64) -> [Clip; 3] {
+    [Clip::Value(max), Clip::Norm(max), Clip::GlobalNorm(max)]
+}
+
+fn on<'t, T: Float>(clip: Clip, c: Var<'t, T>) -> Clip<Var<'t, T>> {
+    match clip {
+        Clip::Value(_) => Clip::Value(c),
+        Clip::Norm(_) => Clip::Norm(c),
+        Clip::GlobalNorm(_) => Clip::GlobalNorm(c),
+    }
+}
+
+#[test]
+fn values() {
+    let tape = Tape::<f64>::new();
+    let given =
+        [Some(tape.var(Tensor::from([3.0, -4.0]))), None, Some(tape.var(Tensor::from([12.0])))];
+    let values = |clip: Clip| -> Vec<_> {
+        let c = |c| tape.constant(Tensor::scalar(c));
+        let clip = match clip {
+            Clip::Value(x) => Clip::Value(c(x)),
+            Clip::Norm(x) => Clip::Norm(c(x)),
+            Clip::GlobalNorm(x) => Clip::GlobalNorm(c(x)),
+        };
+        clip.apply(&given).into_iter().map(|g| g.map(|g| g.value().to_vec())).collect()
+    };
+    let two = |a: [f64; 2], b: f64| vec![Some(a.to_vec()), None, Some(vec![b])];
+    assert_eq!(values(Clip::Value(3.5)), two([3.0, -3.5], 3.5));
+    assert_eq!(values(Clip::Norm(6.0)), two([3.0, -4.0], 6.0));
+    assert_eq!(values(Clip::GlobalNorm(26.0)), two([3.0, -4.0], 12.0));
+    assert_eq!(values(Clip::GlobalNorm(6.5)), two([1.5, -2.0], 6.0));
+}
+
+#[test]
+fn derivatives_to_order_two_with_respect_to_gradients_and_threshold() {
+    for clip in all(1.0) {
+        for size in [0.1, 2.0] {
+            let given = [Tensor::from([size, -0.7 * size]), Tensor::from([[0.9 * size]])];
+            let inputs = [given[0].clone(), given[1].clone(), Tensor::scalar(1.0)];
+            let report = gradcheck(
+                |x| {
+                    let clipped = on(clip, x[2]).apply(&[Some(x[0]), Some(x[1])]);
+                    let weights = x[0].tape().constant(Tensor::from([0.3, 1.1]));
+                    (clipped[0].unwrap() * weights).sum() + clipped[1].unwrap().sum()
+                },
+                &inputs,
+            );
+            report.unwrap_or_else(|error| panic!("{clip:?}, {size}: {error}"));
+        }
+    }
+}
+
+/// The norm of zeros has no slope; nothing is clipped there, and the derivative is 1.
+#[test]
+fn a_gradient_of_zero() {
+    for clip in all(1.0) {
+        let tape = Tape::<f64>::new();
+        let (g, c) = (tape.var(Tensor::from([0.0, 0.0])), tape.var(Tensor::scalar(1.0)));
+        let clipped = on(clip, c).apply(&[Some(g)])[0].unwrap();
+        assert_eq!(clipped.value().to_vec(), [0.0, 0.0]);
+        assert_eq!(clipped.sum().grad(&[g])[0].value().to_vec(), [1.0, 1.0]);
+        assert_eq!(clipped.sum().backward()[g].to_vec(), [1.0, 1.0]);
+    }
+}
+
+#[test]
+fn in_place_and_on_a_tape_the_same_bits() {
+    for clip in all(0.5) {
+        let mut rng = Rng::new(1);
+        let mut model: Vec<Param<f32>> =
+            [[5, 7], [3, 2]].map(|shape| Param::new(Tensor::randn(&shape, &mut rng))).into();
+        let given: Vec<Tensor> =
+            model.iter().map(|p| Tensor::randn(p.value().shape(), &mut rng)).collect();
+        let mut adam = Adam::new(0.1).clip(clip);
+        let tape = Tape::new();
+        let vars: Vec<_> = given.iter().map(|g| Some(tape.constant(g.clone()))).collect();
+        adam.unrolled(&tape).apply(&model, &vars);
+        let taped: Vec<_> = model.iter().map(|p| tape.param(p).value().to_vec()).collect();
+        let gradients = Gradients::of_params(model.iter().zip(given));
+        adam.step(&mut model, &gradients);
+        let in_place: Vec<_> = model.iter().map(|p| p.value().to_vec()).collect();
+        assert_eq!(in_place, taped);
+    }
+}
+
+/// A threshold as a hyperparameter: plain descent on a slope of 3, clipped to c, moves by lr·c a step.
+#[test]
+fn the_threshold_can_be_learned() {
+    let w = Param::new(Tensor::scalar(5.0_f64));
+    let max = Positive::new(0.5);
+    let sgd = Sgd::new(0.1);
+    let found = hypergradient(
+        &max,
+        &w,
+        Unroll::steps(4),
+        |tape, _| sgd.unrolled(tape).clip(Clip::Norm(max.var(tape))),
+        |tape, _| tape.param(&w) * 3.0,
+        |tape| tape.param(&w),
+    )
+    .unwrap();
+    super::close(found.loss, 5.0 - 4.0 * 0.1 * 0.5, 1e-12, "loss");
+    super::close(super::slope(&found, &max.log), -4.0 * 0.1 * 0.5, 1e-12, "slope");
+}
