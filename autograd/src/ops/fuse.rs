@@ -217,7 +217,7 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         for other in &x[1..] {
             if other.shape != shape {
                 shape = match layout::broadcast(&shape, &other.shape) {
-                    Some(both) => both,
+                    Some(both) => both.counted(self.0.name()),
                     None => {
                         let shapes: Vec<_> = x.iter().map(|x| x.shape).collect();
                         panic!("{}: shapes do not broadcast: {shapes:?}", self.0.name());
