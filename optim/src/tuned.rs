@@ -20,10 +20,10 @@ use crate::{Formulas, Fraction, Optimizer, Positive, Step, UpdateRule};
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape, Tensor};
-/// use gradus_optim::{Adam, Sgd, Step};
+/// use gradus_optim::{Adam, Step};
 ///
 /// // A learning rate that is far too small, and an optimiser that finds a better one.
-/// let mut adam = Adam::new(1e-4).tuned_by(Sgd::new(0.1)).positive(|h| &mut h.lr);
+/// let mut adam = Adam::new(1e-4).tuned_by(Adam::new(0.2)).positive(|h| &mut h.lr);
 /// let mut w = Param::new(Tensor::from([3.0_f32, -2.0]));
 /// for _ in 0..50 {
 ///     let tape = Tape::new();
