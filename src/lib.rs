@@ -51,7 +51,7 @@ pub mod prelude {
     pub use crate::nn::losses::*;
     pub use crate::nn::regularizers::{L1, L1L2, L2, penalty};
     pub use crate::nn::{BatchNorm, Dense, Dropout, Layer, Sequential, summary};
-    pub use crate::optim::{Adam, AdamW, Schedule, Sgd, Step};
+    pub use crate::optim::{Adam, AdamW, Clip, Schedule, Sgd, Step};
     pub use crate::train::*;
     pub use gradus_derive::Module;
 }

@@ -87,10 +87,10 @@ macro_rules! element {
 /// scientific notation.
 fn float_text(x: f64, precision: Option<usize>) -> String {
     if let Some(digits) = precision {
-        return format!("{x:.digits$}");
+        return without_sign_of_zero(format!("{x:.digits$}"));
     }
     if !x.is_finite() || x == 0.0 {
-        return format!("{x}");
+        return without_sign_of_zero(format!("{x}"));
     }
     let magnitude = x.abs().log10().floor() as i32;
     if !(-5..7).contains(&magnitude) {
@@ -100,6 +100,14 @@ fn float_text(x: f64, precision: Option<usize>) -> String {
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
+    }
+}
+
+/// Zeros of either sign, and what is rounded to them, look the same: between numbers, `-0` is noise.
+fn without_sign_of_zero(text: String) -> String {
+    match text.strip_prefix('-') {
+        Some(zero) if zero.bytes().all(|c| c == b'0' || c == b'.') => zero.to_owned(),
+        _ => text,
     }
 }
 

@@ -45,6 +45,10 @@ pub struct Param<T: Float = f32> {
     id: ParamId,
     value: Tensor<T>,
     trained: bool,
+    /// Whether the zeros that it holds only stand for what its initialiser will draw.
+    awaits_values: bool,
+    /// See [`Param::smallest_batch`].
+    smallest_batch: usize,
     initializer: Option<Arc<dyn Initializer<T>>>,
     regularizer: Option<Arc<dyn Regularizer<T>>>,
 }
@@ -52,17 +56,32 @@ pub struct Param<T: Float = f32> {
 impl<T: Float> Param<T> {
     /// A trained parameter with the given value.
     pub fn new(value: Tensor<T>) -> Self {
-        Param { id: ParamId::next(), value, trained: true, initializer: None, regularizer: None }
+        Param {
+            id: ParamId::next(),
+            value,
+            trained: true,
+            awaits_values: false,
+            smallest_batch: 1,
+            initializer: None,
+            regularizer: None,
+        }
     }
 
     /// A trained parameter of the given shape, zeros until [`Module::init`] draws its values.
+    #[track_caller]
     pub fn drawn(shape: &[usize], initializer: Arc<dyn Initializer<T>>) -> Self {
-        Param { initializer: Some(initializer), ..Param::new(Tensor::zeros(shape)) }
+        let zeros = Param::new(Tensor::zeros(shape));
+        Param { initializer: Some(initializer), awaits_values: true, ..zeros }
     }
 
     /// A value that no gradient trains: a running statistic, a fixed embedding.
     pub fn statistic(value: Tensor<T>) -> Self {
         Param { trained: false, ..Param::new(value) }
+    }
+
+    /// With a note that a batch needs that many samples in training: two for a variance.
+    pub fn with_smallest_batch(self, samples: usize) -> Self {
+        Param { smallest_batch: samples, ..self }
     }
 
     /// With another initialiser, for the next [`Module::init`]; the value stays until then.
@@ -89,6 +108,7 @@ impl<T: Float> Param<T> {
 
     /// Its value, for changing it in place.
     pub fn value_mut(&mut self) -> &mut Tensor<T> {
+        self.awaits_values = false;
         &mut self.value
     }
 
@@ -104,7 +124,17 @@ impl<T: Float> Param<T> {
             self.value.shape(),
             value.shape()
         );
-        self.value = value;
+        *self.value_mut() = value;
+    }
+
+    /// Whether it was made to be [drawn](Param::drawn), and nobody has done so or given it a value.
+    pub fn awaits_values(&self) -> bool {
+        self.awaits_values
+    }
+
+    /// The fewest samples of a batch in training that it can be worked out from: 1, unless said otherwise.
+    pub fn smallest_batch(&self) -> usize {
+        self.smallest_batch
     }
 
     /// Whether gradients train it.
@@ -188,6 +218,12 @@ impl fmt::Display for Path<'_> {
 
 /// A part of a model: something with parameters. `#[derive(Module)]` writes it for a struct whose
 /// fields are modules, parameters or plain settings.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` holds no parameters of `{T}`: it is no `Module<{T}>`",
+    label = "no module of `{T}`",
+    note = "a field of a derived `Module` that is a setting is left out by `#[module(skip)]`",
+    note = "a part with parameters is a module by `#[derive(Module)]`"
+)]
 pub trait Module<T: Float> {
     /// Shows each parameter with its path, always in the same order.
     fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>));

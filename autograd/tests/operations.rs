@@ -23,7 +23,11 @@ ok! {
     numbers: |v| 1.0 / (2.0 - (v[0] * 0.1 + 3.0) / 4.0) - 1.0, [t(&[3],1)];
     tanh: |v| v[0].tanh(), [t(&[4],1)];
     exp: |v| v[0].exp(), [t(&[4],1)];
+    exp_m1: |v| v[0].exp_m1(), [t(&[4],1)];
     ln: |v| v[0].ln(), [p(&[4],1)];
+    ln_1p: |v| v[0].ln_1p(), [p(&[4],1)];
+    sin: |v| v[0].sin(), [t(&[4],1)];
+    cos: |v| v[0].cos(), [t(&[4],1)];
     sqrt: |v| v[0].sqrt(), [p(&[4],1)];
     sigmoid: |v| v[0].sigmoid(), [t(&[4],1)];
     softplus: |v| v[0].softplus(), [t(&[4],1)];
@@ -59,4 +63,41 @@ ok! {
     batch_norm_stats: |v| { let [y, m, s] = v[0].batch_norm(v[1], v[2], 1, 1e-3); y.sum() * m.sum() + s.sum() }, [t(&[2,2,2],1), p(&[2],2), t(&[2],3)];
     normalise: |v| v[0].normalise([v[1], v[2], v[3], v[4]], -1, 1e-3), [t(&[2,2],1), t(&[2],2), p(&[2],3), t(&[2],4), t(&[2],5)];
     fused_function: |v| fused!(|x, w, b| (x * w + b).tanh() * x.sigmoid() + (-(x * x)).exp())(v[0], v[1], v[2]), [t(&[2,3],1), t(&[3],2), t(&[],3)];
+}
+
+/// What is tracked in each of the checks of `n` inputs.
+fn tracked(n: usize) -> Vec<Vec<usize>> {
+    let seen = std::cell::RefCell::new(Vec::new());
+    let check = check::GradCheck { order: 1, ..Default::default() };
+    let x = vec![Tensor::scalar(1.0); n];
+    let f = |v: &[Var<'_, f64>]| {
+        let of = (0..n).filter(|&i| v[i].is_tracked()).collect::<Vec<_>>();
+        if seen.borrow().last() != Some(&of) {
+            seen.borrow_mut().push(of);
+        }
+    };
+    check
+        .run(
+            |v| {
+                f(v);
+                v.iter().fold(v[0], |sum, &x| sum + x)
+            },
+            &x,
+        )
+        .unwrap();
+    seen.into_inner()
+}
+
+/// 2ⁿ subsets would never end, and from 32 inputs on could not be counted.
+#[test]
+fn of_many_inputs_some_subsets_are_checked() {
+    assert_eq!(tracked(2), [vec![0], vec![1], vec![0, 1]]);
+    assert_eq!(tracked(8).len(), 255);
+    let many = tracked(33);
+    assert_eq!(many.len(), 33 + 33 * 32 / 2 + 1);
+    assert_eq!(
+        (&many[32], &many[33], &many[many.len() - 2]),
+        (&vec![32], &vec![0, 1], &vec![31, 32])
+    );
+    assert_eq!(many.last().map(Vec::len), Some(33));
 }

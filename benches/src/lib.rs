@@ -181,6 +181,11 @@ pub fn infer1() -> Workload {
 /// 20 unrolled AdamW steps of an MLP 30-50-1 tanh, BCE, batch 128, then a validation loss on 128; its gradient
 /// with respect to (ln lr, ln weight decay).
 pub fn hypergrad() -> Workload {
+    unrolled(Unroll::steps(20))
+}
+
+/// As [`hypergrad`], of another length or in another way.
+pub fn unrolled(unroll: Unroll) -> Workload {
     let model = [Dense::new(50).inputs(30).activation(Tanh), Dense::new(1).inputs(50)];
     let model = model.map(|layer| layer.init(1));
     let hyper = [Positive::new(1e-2), Positive::new(1e-2)];
@@ -192,7 +197,7 @@ pub fn hypergrad() -> Workload {
         let found = hypergradient(
             &hyper,
             &model,
-            Unroll::steps(20),
+            unroll,
             |tape, _| {
                 let [lr, decay] = hyper.each_ref().map(|h| h.var(tape));
                 adam.unrolled(tape).with(|h| &mut h.lr, lr).with(|h| &mut h.weight_decay, decay)

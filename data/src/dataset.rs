@@ -36,7 +36,7 @@ impl<T: Float> Dataset<T> {
     /// # Errors
     /// When the counts differ, when there are no samples, and when a number is not finite.
     pub fn new(x: Tensor<T>, y: Tensor<T>) -> Result<Self, DataError> {
-        check_finite("x", &x)?;
+        check_finite("x", &x, &[])?;
         Dataset::with_gaps(x, y)
     }
 
@@ -52,7 +52,7 @@ impl<T: Float> Dataset<T> {
         if x.shape()[0] == 0 {
             return Err(DataError::Empty { what: "the data set".to_owned() });
         }
-        check_finite("y", &y)?;
+        check_finite("y", &y, &[])?;
         let (x, y) = (x.contiguous(), y.contiguous());
         Ok(Dataset { x, y, feature_names: Arc::from([]), class_names: Arc::from([]) })
     }
@@ -137,6 +137,14 @@ impl<T: Float> Dataset<T> {
             return Err(DataError::Empty { what: "the subset".to_owned() });
         }
         Ok(Dataset { x: gather(&self.x, rows), y: gather(&self.y, rows), ..self.clone() })
+    }
+
+    /// Whether all features are finite: a file that was read with [gaps](crate::Missing::Nan) may have others.
+    ///
+    /// # Errors
+    /// When one is not; the error names the first.
+    pub fn check_finite(&self) -> Result<(), DataError> {
+        check_finite("x", &self.x, &self.feature_names)
     }
 
     /// The samples whose features are all finite: what is left of data with gaps.
@@ -227,8 +235,12 @@ pub(crate) fn gather<T: Element>(source: &Tensor<T>, rows: &[usize]) -> Tensor<T
     gathered
 }
 
-/// An error that names the first number that is not finite.
-pub(crate) fn check_finite<T: Float>(what: &'static str, x: &Tensor<T>) -> Result<(), DataError> {
+/// An error that names the first number that is not finite; `names` are those of the second axis, if known.
+fn check_finite<T: Float>(
+    what: &'static str,
+    x: &Tensor<T>,
+    names: &[String],
+) -> Result<(), DataError> {
     let Some(mut at) = x.first_non_finite() else { return Ok(()) };
     let mut index = vec![0; x.rank().max(1)];
     for axis in (0..x.rank()).rev() {
@@ -236,5 +248,6 @@ pub(crate) fn check_finite<T: Float>(what: &'static str, x: &Tensor<T>) -> Resul
         at /= x.shape()[axis];
     }
     let value = x.at(&index[..x.rank()]).to_f64();
-    Err(DataError::NonFinite { what, index, value })
+    let name = index.get(1).and_then(|&column| names.get(column)).cloned();
+    Err(DataError::NonFinite { what, index, name, value })
 }

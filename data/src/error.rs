@@ -161,13 +161,17 @@ pub enum DataError {
         /// What is empty.
         what: String,
     },
-    /// A number that is NaN or infinite.
-    #[error("{what}{index:?} is {value}: not finite; mend or leave out sample {}", index[0])]
+    /// A number that is NaN or infinite. [`Dataset::complete`](crate::Dataset::complete) leaves out the samples
+    /// with such features.
+    #[error("{what}{index:?}{} is {value}: not finite; mend or leave out sample {}",
+        name.as_ref().map_or_else(String::new, |name| format!(" ({name})")), index[0])]
     NonFinite {
         /// `x` or `y`.
         what: &'static str,
         /// The index in that tensor; the first number is the sample.
         index: Vec<usize>,
+        /// The name of the feature, if it has one.
+        name: Option<String>,
         /// The number.
         value: f64,
     },
@@ -209,13 +213,16 @@ pub enum DataError {
         fraction: f64,
     },
     /// Fractions of a split that leave something out, or use it twice.
-    #[error("split: the fractions {fractions:?} sum to {sum}, not to 1")]
+    #[error("split: the fractions {fractions:?} sum to {}, not to 1", (sum * 1e9).round() / 1e9)]
     FractionSum {
         /// The fractions.
         fractions: Vec<f64>,
         /// Their sum.
         sum: f64,
     },
+    /// A stratified split of targets that are no classes.
+    #[error("stratified split: {0}; split targets that are no classes by `Split::shuffled`")]
+    NotClasses(Box<DataError>),
     /// A part of a split that would get no sample.
     #[error(
         "split: part {part} (fraction {fraction}) of {samples} samples would be empty; \

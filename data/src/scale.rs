@@ -2,7 +2,6 @@
 
 use gradus_autograd::{Float, Tensor};
 
-use crate::dataset::check_finite;
 use crate::{DataError, Dataset};
 
 /// `(x − mean) / std` for each feature, with the mean and the standard deviation of the data it was
@@ -60,7 +59,7 @@ impl StandardScaler {
     /// # Errors
     /// When a feature is not finite, or beyond what a 64-bit mean and spread can hold.
     pub fn fit<T: Float>(train: &Dataset<T>) -> Result<Self, DataError> {
-        check_finite("x", train.x())?;
+        train.check_finite()?;
         let (sample, count) = (&train.x().shape()[1..], train.len() as f64);
         let width = sample.iter().product();
         let fresh =

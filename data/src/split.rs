@@ -159,7 +159,8 @@ impl<T: Float> Dataset<T> {
         let mut groups: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         match how.way {
             Way::Stratified => {
-                for (row, &class) in self.classes()?.to_vec().iter().enumerate() {
+                let classes = self.classes().map_err(|why| DataError::NotClasses(why.into()))?;
+                for (row, &class) in classes.to_vec().iter().enumerate() {
                     groups.entry(class).or_default().push(row);
                 }
             }

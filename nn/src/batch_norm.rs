@@ -32,8 +32,6 @@ struct Settings {
     momentum: f64,
     epsilon: f64,
     unbiased: bool,
-    /// Whether a sample has several values a channel; known once it is built.
-    has_positions: bool,
 }
 
 impl<T: Float> Default for BatchNorm<T> {
@@ -45,24 +43,12 @@ impl<T: Float> Default for BatchNorm<T> {
 impl<T: Float> BatchNorm<T> {
     /// A layer with the conventions of Keras.
     pub fn new() -> Self {
-        BatchNorm::with(Settings {
-            axis: -1,
-            momentum: 0.99,
-            epsilon: 1e-3,
-            unbiased: false,
-            has_positions: false,
-        })
+        BatchNorm::with(Settings { axis: -1, momentum: 0.99, epsilon: 1e-3, unbiased: false })
     }
 
     /// A layer with the conventions of PyTorch.
     pub fn pytorch() -> Self {
-        BatchNorm::with(Settings {
-            axis: 1,
-            momentum: 0.9,
-            epsilon: 1e-5,
-            unbiased: true,
-            has_positions: false,
-        })
+        BatchNorm::with(Settings { axis: 1, momentum: 0.9, epsilon: 1e-5, unbiased: true })
     }
 
     fn with(settings: Settings) -> Self {
@@ -94,11 +80,13 @@ impl<T: Float> BatchNorm<T> {
     }
 
     /// Sets the number of channels, for use outside of a [`Sequential`](crate::Sequential).
+    #[track_caller]
     pub fn channels(mut self, channels: usize) -> Self {
         self.gamma = Some(Param::new(Tensor::ones(&[channels])));
         self.beta = Some(Param::new(Tensor::zeros(&[channels])));
         self.running_mean = Some(Param::statistic(Tensor::zeros(&[channels])));
-        self.running_var = Some(Param::statistic(Tensor::ones(&[channels])));
+        let var = Param::statistic(Tensor::ones(&[channels]));
+        self.running_var = Some(var.with_smallest_batch(2));
         self
     }
 }
@@ -113,7 +101,8 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
             (&self.gamma, &self.beta, &self.running_mean, &self.running_var)
         else {
             panic!(
-                "batch_norm: the channels are not known: set them with `.channels(n)`, or build the model"
+                "batch_norm: the channels are not known: set them with `.channels(n)`, or build the model (one of your own \
+                 builds its layers in `Layer::build`)"
             );
         };
         let (tape, Settings { axis, epsilon, momentum, unbiased, .. }) = (x.tape(), self.settings);
@@ -141,23 +130,22 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
             Err(BuildError::Input { layer: "batch_norm".into(), input: input.to_vec(), why })
         };
         let channels = usize::try_from(axis).ok().and_then(|axis| input.get(axis)).copied();
-        self.settings.has_positions = input.iter().product::<usize>() > channels.unwrap_or(0);
         match (channels, &self.gamma) {
             (None, _) => fail(format!("it has no axis {}", self.settings.axis)),
             (Some(channels), Some(gamma)) if gamma.value().len() != channels => {
                 fail(format!("it was made for {} channels", gamma.value().len()))
             }
-            (Some(_), Some(_)) => Ok(()),
-            (Some(channels), None) => {
-                *self = BatchNorm::with(self.settings).channels(channels);
+            (Some(channels), gamma) => {
+                if gamma.is_none() {
+                    *self = BatchNorm::with(self.settings).channels(channels);
+                }
+                // With several positions a channel, one sample has a variance.
+                let samples = if input.iter().product::<usize>() > channels { 1 } else { 2 };
+                let var = self.running_var.take();
+                self.running_var = var.map(|var| var.with_smallest_batch(samples));
                 Ok(())
             }
         }
-    }
-
-    fn smallest_batch(&self) -> usize {
-        // With several positions a channel, one sample has a variance.
-        if self.settings.has_positions { 1 } else { 2 }
     }
 
     fn kind(&self) -> &'static str {

@@ -56,6 +56,7 @@ impl<T: Float> Dense<T> {
 
     /// Sets the number of inputs, for use outside of a [`Sequential`](crate::Sequential); all other
     /// settings may come before or after.
+    #[track_caller]
     pub fn inputs(mut self, inputs: usize) -> Self {
         self.make(inputs);
         self
@@ -106,6 +107,7 @@ impl<T: Float> Dense<T> {
         self
     }
 
+    #[track_caller]
     fn make(&mut self, inputs: usize) {
         let s = &self.settings;
         let kernel = Param::drawn(&[inputs, s.units], s.kernel_initializer.clone());
@@ -124,7 +126,8 @@ impl<T: Float> Layer<T> for Dense<T> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let Some(kernel) = &self.kernel else {
             panic!(
-                "dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model"
+                "dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model (one of your own \
+                 builds its layers in `Layer::build`)"
             );
         };
         let tape = x.tape();

@@ -35,19 +35,23 @@ pub trait Layer<T: Float = f32>: Module<T> + Debug + Send + Sync {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T>;
 
-    /// Makes parameters whose sizes follow from the shape of one input, without the batch axis. A
-    /// layer that knows its sizes already has nothing to do.
+    /// Makes parameters whose sizes follow from the shape of one input, without the batch axis. A layer that
+    /// knows its sizes already has nothing to do. A model of your own builds here those of its layers that do
+    /// not know theirs: what flows from one to the next, nobody else can tell.
     ///
     /// # Errors
     /// When the layer cannot take such an input.
+    #[track_caller]
     fn build(&mut self, input: &[usize]) -> Result<(), BuildError> {
         let _ = input;
         Ok(())
     }
 
-    /// The fewest samples of a batch in training: 2 with batch norm, else 1.
+    /// The fewest samples of a batch in training: what its parameters [say](gradus_autograd::Param::smallest_batch).
+    /// That is 2 with batch norm anywhere in it, else 1. A norm of samples that have several positions makes do
+    /// with 1, but knows of them only if it is [built](Layer::build): a model of your own may then say 1 here.
     fn smallest_batch(&self) -> usize {
-        1
+        self.params().iter().map(|(_, param)| param.smallest_batch()).max().unwrap_or(1)
     }
 
     /// The kind of layer in summaries, and the stem of its name in a [`Sequential`](crate::Sequential).

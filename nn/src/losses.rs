@@ -25,14 +25,18 @@ pub trait Loss<T: Float = f32>: Debug + Send + Sync {
 }
 
 fn same_shape<T: Float>(outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
-    if targets.shape()[1..] == outputs[1..] {
+    let ([_, output @ ..], [n, target @ ..]) = (outputs, targets.shape()) else {
+        let what = if outputs.is_empty() { "model's output is" } else { "targets are" };
+        return Err(format!(
+            "the {what} a single number, not one for each sample: leave sums and means over samples to the loss"
+        ));
+    };
+    if target == output {
         return Ok(());
     }
-    let whole = [&targets.shape()[..1], &outputs[1..]].concat();
+    let whole = [&[*n], output].concat();
     Err(format!(
-        "the model's output has shape {:?} a sample, the targets {:?}{}",
-        &outputs[1..],
-        &targets.shape()[1..],
+        "the model's output has shape {output:?} a sample, the targets {target:?}{}",
         reshape_hint(&whole, targets.shape())
     ))
 }

@@ -48,6 +48,7 @@ impl<T: Float> Sequential<T> {
     ///
     /// # Errors
     /// When a layer cannot take what comes out of the one before; the error names it.
+    #[track_caller]
     pub fn build(mut self, input: &[usize], seed: u64) -> Result<Self, BuildError> {
         Layer::build(&mut self, input)?;
         Ok(self.init(seed))

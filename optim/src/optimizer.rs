@@ -179,7 +179,7 @@ impl<R> Debug for Group<R> {
 /// What is kept for one parameter.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<R, T: Float> {
-    pub id: ParamId,
+    id: ParamId,
     path: String,
     /// The rule of its group, and its learning rate as a part of the main one.
     pub group: Option<(R, f64)>,
@@ -261,12 +261,6 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     /// The hyperparameters of the main group.
     pub fn hyper(&self) -> &R {
         &self.rule
-    }
-
-    /// The state of a parameter: usually that of number `guess`.
-    pub(crate) fn find(&self, guess: usize, id: ParamId) -> Option<&Slot<R, T>> {
-        let guess = self.slots.get(guess).filter(|slot| slot.id == id);
-        guess.or_else(|| self.slots.iter().find(|slot| slot.id == id))
     }
 
     /// Groups follow a change of the main hyperparameters.

@@ -33,15 +33,28 @@ fn listen() {
 /// Runs `f`, which must panic on the line where this function is called, saying `expected`.
 #[track_caller]
 pub fn panics<R>(expected: &str, f: impl FnOnce() -> R) {
-    listen();
     let here = Location::caller();
+    let Some((file, line, text)) = panic_of(f) else { panic!("no panic; expected: {expected}") };
+    assert_eq!(text, expected);
+    assert_eq!((file.as_str(), line), (here.file(), here.line()), "where it says: {text}");
+}
+
+/// What `f` says when it panics, wherever that is.
+#[track_caller]
+pub fn panic_text<R>(f: impl FnOnce() -> R) -> String {
+    let Some((_, _, text)) = panic_of(f) else { panic!("no panic") };
+    text
+}
+
+/// The file, line and text of the panic of `f`.
+#[track_caller]
+fn panic_of<R>(f: impl FnOnce() -> R) -> Option<(String, u32, String)> {
+    listen();
     AWAITED.with(|awaited| *awaited.borrow_mut() = true);
     let outcome = catch_unwind(AssertUnwindSafe(|| drop(f())));
     AWAITED.with(|awaited| *awaited.borrow_mut() = false);
-    assert!(outcome.is_err(), "no panic; expected: {expected}");
-    let Some((file, line, text)) = LAST.with(|last| last.borrow_mut().take()) else {
-        panic!("the hook was not called");
-    };
-    assert_eq!(text, expected);
-    assert_eq!((file.as_str(), line), (here.file(), here.line()), "where it says: {text}");
+    outcome.err()?;
+    let last = LAST.with(|last| last.borrow_mut().take());
+    assert!(last.is_some(), "the hook was not called");
+    last
 }

@@ -26,6 +26,32 @@ pub enum TrainError {
         /// What is wrong.
         why: String,
     },
+    /// A feature is NaN or infinite.
+    #[error("{source} (in the {part} data)")]
+    NonFinite {
+        /// Training, validation or other data.
+        part: &'static str,
+        /// Which feature of which sample.
+        source: DataError,
+    },
+    /// The samples to validate on are not of the kind that is trained on.
+    #[error(
+        "fit: a sample of the validation data has shape {validation:?}, one of the training data {training:?}"
+    )]
+    ValidationShape {
+        /// The shape of a sample of the validation data.
+        validation: Vec<usize>,
+        /// The shape of a sample of the training data.
+        training: Vec<usize>,
+    },
+    /// A parameter that is to be drawn never was: it would start as zeros.
+    #[error(
+        "fit: the parameter `{path}` has no values yet: draw them by `.init(seed)`, or give it some"
+    )]
+    NoValues {
+        /// Where it is in the model.
+        path: String,
+    },
     /// An option of `fit` makes no sense.
     #[error("fit: {0}")]
     Option(String),

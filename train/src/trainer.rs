@@ -96,10 +96,16 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     /// Each epoch goes through the data in batches; its row in the history has the loss (penalties
     /// included) and the metrics of training, those of validation with `val_` before them, and `lr`.
     ///
+    /// A run that diverges is no error: as in Keras, it goes on to the last epoch, and the history shows the
+    /// NaN; a callback can stop it ([`State::stop`]).
+    ///
+    /// Orders of samples and draws follow from [`Fit::seed`] and the number of the epoch, which counts from 0
+    /// in each call: to go on with other ones, call it with another seed.
+    ///
     /// # Errors
-    /// Before anything is trained: when there is no data, the targets do not fit, an option makes no
-    /// sense, or a callback watches what is not there. Before an epoch: when its learning rate is
-    /// negative or not finite.
+    /// Before anything is trained: when there is no data, a feature is not finite, the targets do not fit, a
+    /// parameter was never drawn, an option makes no sense, or a callback watches what is not there. Before an
+    /// epoch: when its learning rate is negative or not finite.
     #[track_caller]
     pub fn fit(&mut self, train: &Dataset<T>, options: Fit<'_, T>) -> Result<History, TrainError> {
         let Fit {
@@ -116,6 +122,11 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             let why = "the number of epochs is 0; training takes at least 1";
             return Err(TrainError::Option(why.into()));
         }
+        self.check(train, "training")?;
+        if let Validation::Data(data) = validation {
+            check_alike(train, data)?;
+            self.check(data, "validation")?;
+        }
         let (held_out, rest);
         let (train, validation) = match validation {
             Validation::None => (train, None),
@@ -125,10 +136,6 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
                 (&rest, Some(&held_out))
             }
         };
-        self.check(train, "training")?;
-        if let Some(data) = validation {
-            self.check(data, "validation")?;
-        }
         let mut batches = train.batches(batch_size)?;
         if shuffle {
             batches = batches.shuffled(seed);
@@ -139,6 +146,9 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         self.check_smallest(train.len(), batch_size, drop_last)?;
         if !self.model.params().iter().any(|(_, param)| param.is_trained()) {
             return Err(TrainError::Option("the model has no parameters to train".into()));
+        }
+        if let Some((path, _)) = self.model.params().into_iter().find(|(_, p)| p.awaits_values()) {
+            return Err(TrainError::NoValues { path });
         }
         let columns = self.columns(validation.is_some());
         let mut history = History::default();
@@ -203,7 +213,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     /// The loss (penalties included) and the metrics on a data set, in evaluation mode.
     ///
     /// # Errors
-    /// When there is no data, or the targets do not fit.
+    /// When there is no data, a feature is not finite, or the targets do not fit.
     #[track_caller]
     pub fn evaluate(&mut self, data: &Dataset<T>) -> Result<Scores, TrainError> {
         self.check(data, "given")?;
@@ -238,13 +248,15 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         if n == 0 {
             return Err(TrainError::Empty { part: "given" });
         }
-        let tape = Tape::inference();
+        let whole = Tape::inference();
         let mut parts = Vec::new();
         for start in (0..n).step_by(EVALUATED) {
+            // A tape for each part: it holds all that the model computes on the way.
+            let tape = Tape::inference();
             let part = tape.constant(x.slice(0, start..n.min(start + EVALUATED)));
-            parts.push(self.model.forward(part));
+            parts.push(whole.constant(self.model.forward(part).value()));
         }
-        Ok(tape.concat(&parts, 0).value())
+        Ok(whole.concat(&parts, 0).value())
     }
 
     fn scores(&self, loss: &Mean, prefix: &str) -> Scores {
@@ -264,12 +276,13 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         columns
     }
 
-    /// Whether data is there and its targets fit the loss.
+    /// Whether data is there, its features are numbers, and its targets fit the loss.
     #[track_caller]
     fn check(&self, data: &Dataset<T>, part: &'static str) -> Result<(), TrainError> {
         if data.len() == 0 {
             return Err(TrainError::Empty { part });
         }
+        data.check_finite().map_err(|source| TrainError::NonFinite { part, source })?;
         let tape = Tape::inference();
         let y = self.model.forward(tape.constant(data.x().slice(0, 0..1)));
         let fits = self.loss.check(&y.shape(), data.y());
@@ -292,6 +305,15 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             return Ok(());
         }
         Err(TrainError::SmallBatch { samples, batch_size, last: smallest, needed })
+    }
+}
+
+/// Whether samples have as many axes, and vectors as many features; other axes may be as long as they like.
+fn check_alike<T: Float>(train: &Dataset<T>, data: &Dataset<T>) -> Result<(), TrainError> {
+    match (&train.x().shape()[1..], &data.x().shape()[1..]) {
+        ([a], [b]) if a == b => Ok(()),
+        (a, b) if a.len() == b.len() && a.len() != 1 => Ok(()),
+        (a, b) => Err(TrainError::ValidationShape { validation: b.into(), training: a.into() }),
     }
 }
 

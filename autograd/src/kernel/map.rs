@@ -34,6 +34,9 @@ pub(crate) trait Body<T>: Sync {
 /// into them, every rule would bring a copy of each walk for each instruction set.
 pub(crate) type Block<'b, T> = dyn Fn(&[&[T]], &mut [&mut [T]]) + Sync + 'b;
 
+/// As [`Block`], with sums to add to.
+pub(crate) type SumBlock<'b, T> = dyn Fn(&[&[T]], &mut [&mut [T]], &mut [f64]) + Sync + 'b;
+
 /// Runs a body with the best instructions of this processor.
 pub(crate) fn run<T: Float, B: Body<T>>(body: &B, ins: &[&[T]], outs: &mut [&mut [T]]) {
     struct Direct<'k, 'i, 'o, T, B> {
@@ -317,4 +320,29 @@ pub(crate) fn in_place<T: Float>(body: &Block<T>, ins: &[&[T]], states: &mut [&m
     let (mut a, mut b): (SlicesMut<T>, SlicesMut<T>) =
         states.iter_mut().map(|s| s.split_at_mut(mid)).unzip();
     rayon::join(|| in_place(body, &ins_a, &mut a), || in_place(body, &ins_b, &mut b));
+}
+
+/// As [`in_place`], with sums over all elements, added to `sums`: always cut, so that the order of a sum depends on
+/// the length alone.
+pub(crate) fn in_place_sums<T: Float>(
+    body: &SumBlock<T>,
+    ins: &[&[T]],
+    states: &mut [&mut [T]],
+    sums: &mut [f64],
+) {
+    let len = states.first().map_or(0, |state| state.len());
+    if len <= GRAIN {
+        return body(ins, states, sums);
+    }
+    let mid = len / 2;
+    let (ins_a, ins_b): (Slices<T>, Slices<T>) = ins.iter().map(|x| x.split_at(mid)).unzip();
+    let (mut a, mut b): (SlicesMut<T>, SlicesMut<T>) =
+        states.iter_mut().map(|s| s.split_at_mut(mid)).unzip();
+    let mut more = SmallVec::<[f64; 4]>::from_elem(0.0, sums.len());
+    both(
+        pays(len),
+        || in_place_sums(body, &ins_a, &mut a, sums),
+        || in_place_sums(body, &ins_b, &mut b, &mut more),
+    );
+    zip(sums, more).for_each(|(sum, more)| *sum += more);
 }

@@ -53,40 +53,6 @@ pub(crate) fn sum<T: Float>(x: &[T], n: usize, inner: usize, out: &mut [T]) {
     }
 }
 
-/// Σ a·b; halves meet pairwise.
-pub(crate) fn dot<T: Float>(a: &[T], b: &[T]) -> f64 {
-    struct Dot<'a, T>(&'a [T], &'a [T]);
-    impl<T: Float> Kernel for Dot<'_, T> {
-        type Out = f64;
-        #[inline(always)]
-        fn run<const FMA: bool>(self) -> f64 {
-            // Short runs in the precision of the elements, at twice the speed; their sums in 64 bits.
-            let mut sum = 0.0;
-            for (a, b) in zip(self.0.chunks(32 * LANES), self.1.chunks(32 * LANES)) {
-                let mut lanes = [T::ZERO; LANES];
-                let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-                let rest = zip(a.remainder(), b.remainder())
-                    .fold(0.0, |sum, (&a, &b)| sum + (a * b).to_f64());
-                for (a, b) in zip(a, b) {
-                    for k in 0..LANES {
-                        lanes[k] += a[k] * b[k];
-                    }
-                }
-                sum += sum_slice(&lanes).to_f64() + rest;
-            }
-            sum
-        }
-    }
-    if a.len() <= GRAIN {
-        return dispatch(Dot(a, b));
-    }
-    let mid = a.len() / 2;
-    let (mut left, mut right) = (0.0, 0.0);
-    let (head, tail) = ((&a[..mid], &b[..mid]), (&a[mid..], &b[mid..]));
-    both(pays(a.len()), || left = dot(head.0, head.1), || right = dot(tail.0, tail.1));
-    left + right
-}
-
 fn each_row<T: Float>(x: &[T], n: usize, out: &mut [T], parallel: bool) {
     // How a row is cut depends on its length alone, never on how many rows a thread is given.
     if n > GRAIN {

@@ -121,9 +121,10 @@ functions! {
     sin Sin;
     /// Cosine, in radians.
     cos Cos;
-    /// Hyperbolic tangent.
+    /// Hyperbolic tangent. The derivative, 1 − y², follows from the value y and is 0 where that rounds to ±1.
     tanh Tanh;
-    /// 1 / (1 + e^−x); finite derivatives everywhere.
+    /// 1 / (1 + e^−x); finite derivatives everywhere. The first, y·(1 − y), follows from the value y and is 0
+    /// where that rounds to 1.
     sigmoid Sigmoid;
     /// ln(1 + e^x), finite for every finite x, without a threshold.
     softplus Softplus;

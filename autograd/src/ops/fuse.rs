@@ -57,8 +57,9 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         });
     }
 
-    /// As [`update`](Fuse::update) with one input, and how the new first state changes with the scalars: for
-    /// each of `directions`, a change of every scalar, the derivative goes to a tensor of `tangents`.
+    /// As [`update`](Fuse::update) with one input, a gradient; and how the new first state changes with the scalars:
+    /// for each of `directions`, a change of every scalar, the derivative goes to a tensor of `tangents`.
+    /// Returns Σ gradient · tangent, before that, of each.
     ///
     /// # Panics
     /// When the shapes differ or the counts do not add up.
@@ -66,12 +67,16 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
     fn update_along<T: Float>(
         self,
         states: [&mut Tensor<T>; O],
-        input: &Tensor<T>,
+        gradient: &Tensor<T>,
         scalars: &[T],
         directions: &[&[T]],
         tangents: &mut [Tensor<T>],
-    ) {
-        self.expect_update(&states, &[input], scalars);
+    ) -> SmallVec<[f64; 4]> {
+        if directions.is_empty() {
+            self.update(states, &[gradient], scalars);
+            return SmallVec::new();
+        }
+        self.expect_update(&states, &[gradient], scalars);
         assert!(
             tangents.len() == directions.len()
                 && directions.iter().all(|direction| direction.len() == scalars.len())
@@ -79,10 +84,12 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
             "{}: a tangent and a number for each scalar belong to a direction",
             self.name()
         );
-        replace(states, &[input], tangents, |moved, ins, outs| {
+        let mut sums = SmallVec::from_elem(0.0, directions.len());
+        replace(states, &[gradient], tangents, |moved, ins, outs| {
             let body = Along { step: InPlace { rule: self, moved, scalars }, directions };
-            map::in_place(&|ins, outs| map::run(&body, ins, outs), ins, outs);
+            map::in_place_sums(&|ins, outs, sums| body.run(ins, outs, sums), ins, outs, &mut sums);
         });
+        sums
     }
 
     #[doc(hidden)]
@@ -210,7 +217,7 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         for other in &x[1..] {
             if other.shape != shape {
                 shape = match layout::broadcast(&shape, &other.shape) {
-                    Some(both) => both,
+                    Some(both) => both.counted(self.0.name()),
                     None => {
                         let shapes: Vec<_> = x.iter().map(|x| x.shape).collect();
                         panic!("{}: shapes do not broadcast: {shapes:?}", self.0.name());

@@ -200,13 +200,14 @@ impl<'t, T: Float> Var<'t, T> {
             let b = bias.shape();
             assert!(*b == [w[1]], "linear: bias {b:?} does not fit weight {w:?} [inputs, outputs]");
         }
+        let mut shape = x;
+        shape[x.len() - 1] = w[1];
+        let shape = shape.counted("linear");
         let rows: usize = x[..x.len() - 1].iter().product();
         let inputs: SmallVec<[Var<'t, T>; 3]> =
             [self.reshape(&[rows, w[0]]), weight].into_iter().chain(bias).collect();
         let fused = if activation.is_fused() { activation } else { Activation::Identity };
         let y = self.tape().apply(Linear { activation: fused }, &inputs);
-        let mut shape = x;
-        shape[x.len() - 1] = w[1];
         let y = y.reshape(&shape);
         if activation.is_fused() { y } else { activation.of(y) }
     }

@@ -116,15 +116,19 @@ impl<'t, T: Float> Var<'t, T> {
             }
             // One matrix for a whole batch: one product, and one for its gradient.
             (rank, 2) if rank > 2 => {
-                let rows: usize = a[..rank - 1].iter().product();
-                let y = self.reshape(&[rows, left]).matmul(other);
                 let mut shape = a;
                 shape[rank - 1] = b[1];
-                y.reshape(&shape)
+                let shape = shape.counted("matmul");
+                let rows: usize = a[..rank - 1].iter().product();
+                self.reshape(&[rows, left]).matmul(other).reshape(&shape)
             }
             _ => {
-                let fits = broadcast(&a[..a.len() - 2], &b[..b.len() - 2]).is_some();
-                assert!(fits, "matmul: leading axes do not broadcast: {a:?} · {b:?}");
+                let Some(mut shape) = broadcast(&a[..a.len() - 2], &b[..b.len() - 2]) else {
+                    panic!("matmul: leading axes do not broadcast: {a:?} · {b:?}");
+                };
+                shape.push(a[a.len() - 2]);
+                shape.push(b[b.len() - 1]);
+                shape.counted("matmul");
                 self.tape().apply(MatMul, &[self, other])
             }
         }

@@ -155,8 +155,10 @@ impl<T: Float> Op<T> for Concat {
                 x[0].shape,
                 part.shape
             );
-            shape[axis] += part.shape[axis];
+            // What is no sum of sizes is too large in any case.
+            shape[axis] = shape[axis].saturating_add(part.shape[axis]);
         }
+        let shape = shape.counted("concat");
         let mut start = 0;
         [Tensor::build(shape, |out| {
             for part in x {

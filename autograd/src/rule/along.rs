@@ -3,9 +3,10 @@
 use std::iter::zip;
 
 use super::Rule;
-use super::body::{Forward, InPlace, TILE, tiles, write};
+use super::body::{InPlace, TILE, tiles, write};
 use crate::element::Float;
-use crate::kernel::map::Body;
+use crate::kernel::reduce::sum_slice;
+use crate::kernel::simd::{Kernel, dispatch};
 use crate::real::{Dual, Num};
 
 /// As [`InPlace`]; after the states stand the tangents, one for each direction, a change of every scalar.
@@ -19,65 +20,75 @@ pub(crate) struct Along<'a, R, T, const I: usize, const O: usize> {
 const FEW: usize = 2;
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Along<'_, R, T, I, O> {
-    /// Reading 2, forward: the values, and the change of the first. The states, the one input, which is the
-    /// gradient, and all scalars from number `CHANGING` on stay: the compiler, which can tell from this form,
-    /// drops what would be worked out for them.
+    /// One direction, by reading 2, forward. The states, the one input, which is the gradient, and all scalars from
+    /// number `CHANGING` on stay: the compiler, which can tell from this form, drops what would be worked out for
+    /// them. Writes the states, too, if it is the `last`. Returns Σ gradient · old tangent.
     #[inline(always)]
-    fn tile<const FMA: bool, const CHANGING: usize>(
+    fn sweep<const FMA: bool, const CHANGING: usize>(
         &self,
-        x: [&[T; TILE]; I],
+        ins: &[&[T]],
+        (states, tangent): (&mut [&mut [T]], &mut [T]),
         direction: &[T],
-    ) -> ([[T; TILE]; O], [T; TILE]) {
-        let mut change = [T::ZERO; I];
+        last: bool,
+    ) -> f64 {
+        let mut change = [Num::<T, FMA>(T::ZERO); I];
         for (change, &by) in zip(&mut change[I - direction.len()..], direction) {
-            *change = by;
+            change.0 = by;
         }
-        let (mut values, mut tangent) = ([[T::ZERO; TILE]; O], [T::ZERO; TILE]);
-        for k in 0..TILE {
-            let mut duals = [Dual::<Num<T, FMA>, 1>::constant(Num(T::ZERO)); I];
-            for i in 0..I {
-                duals[i] = Dual::constant(Num(x[i][k]));
-                if i > O && i - O <= CHANGING {
-                    duals[i].tangents = [Num(change[i])];
-                }
-            }
-            let y = self.step.rule.eval(duals);
-            tangent[k] = y[0].tangents[0].0;
-            for o in 0..O {
-                values[o][k] = y[o].value.0;
-            }
-        }
-        (values, tangent)
-    }
-
-    #[inline(always)]
-    fn sweep<const FMA: bool, const CHANGING: usize>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
-        let (len, mut rest) = (outs[0].len(), self.step.filled());
+        let (len, mut rest) = (tangent.len(), self.step.filled());
+        let (mut zeros, mut lanes) = ([[T::ZERO; TILE]], [T::ZERO; TILE]);
         for start in (0..len).step_by(TILE) {
             let n = TILE.min(len - start);
-            let (states, tangents) = outs.split_at_mut(O);
             let x = tiles(self.step.operands(ins, states, start), n, &mut rest);
-            let mut values = [[T::ZERO; TILE]; O];
-            for (tangent, direction) in zip(tangents, self.directions) {
-                let change;
-                (values, change) = self.tile::<FMA, CHANGING>(x, direction);
-                write(&mut [tangent], start, n, &[change]);
+            let [old] = tiles([&tangent[start..]], n, &mut zeros);
+            let (mut values, mut new) = ([[T::ZERO; TILE]; O], [[T::ZERO; TILE]]);
+            for k in 0..TILE {
+                let mut duals = [Dual::<Num<T, FMA>, 1>::constant(Num(T::ZERO)); I];
+                for i in 0..I {
+                    duals[i] = Dual::constant(Num(x[i][k]));
+                    if i > O && i - O <= CHANGING {
+                        duals[i].tangents = [change[i]];
+                    }
+                }
+                let y = self.step.rule.eval(duals);
+                new[0][k] = y[0].tangents[0].0;
+                for o in 0..O {
+                    values[o][k] = y[o].value.0;
+                }
             }
-            if self.directions.is_empty() {
-                values = Forward::<R, I, O>(self.step.rule).tile::<T, FMA>(x);
+            for k in 0..TILE {
+                lanes[k] += x[O][k] * old[k];
             }
-            write(states, start, n, &values);
+            write(&mut [&mut *tangent], start, n, &new);
+            if last {
+                write(states, start, n, &values);
+            }
         }
+        sum_slice(&lanes).to_f64()
     }
-}
 
-impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Along<'_, R, T, I, O> {
-    #[inline(always)]
-    fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
-        let few = |d: &&[T]| d.iter().skip(FEW).all(|&by| by == T::ZERO);
-        match self.directions.iter().all(few) {
-            true => self.sweep::<FMA, FEW>(ins, outs),
-            false => self.sweep::<FMA, { usize::MAX }>(ins, outs),
+    /// Runs it over slices of equal length. Adds Σ gradient · old tangent to `sums`, for each direction.
+    pub fn run(&self, ins: &[&[T]], outs: &mut [&mut [T]], sums: &mut [f64]) {
+        struct Direct<'k, 'i, 'o, A, T>(&'k A, &'k [&'i [T]], &'k mut [&'o mut [T]], &'k mut [f64]);
+        impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Kernel
+            for Direct<'_, '_, '_, Along<'_, R, T, I, O>, T>
+        {
+            type Out = ();
+            #[inline(always)]
+            fn run<const FMA: bool>(self) {
+                let Direct(along, ins, outs, sums) = self;
+                let (states, tangents) = outs.split_at_mut(O);
+                let directions = zip(along.directions, tangents).enumerate();
+                for ((k, (direction, tangent)), sum) in zip(directions, sums) {
+                    let last = k + 1 == along.directions.len();
+                    let outs = (&mut *states, &mut **tangent);
+                    *sum += match direction.iter().skip(FEW).all(|&by| by == T::ZERO) {
+                        true => along.sweep::<FMA, FEW>(ins, outs, direction, last),
+                        false => along.sweep::<FMA, { usize::MAX }>(ins, outs, direction, last),
+                    };
+                }
+            }
         }
+        dispatch(Direct(self, ins, outs, sums));
     }
 }

@@ -83,15 +83,14 @@ pub(crate) fn forward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
 }
 
 /// A rule as a kernel: reading 1.
-pub(super) struct Forward<R, const I: usize, const O: usize>(pub R);
+struct Forward<R, const I: usize, const O: usize>(R);
 
 impl<R, const I: usize, const O: usize> Forward<R, I, O> {
     #[inline(always)]
-    pub(super) fn tile<T: Float, const FMA: bool>(&self, x: [&[T; TILE]; I]) -> [[T; TILE]; O]
+    fn tile<T: Float, const FMA: bool>(&self, x: [&[T; TILE]; I], out: &mut [[T; TILE]; O])
     where
         R: Rule<I, O>,
     {
-        let mut out = [[T::ZERO; TILE]; O];
         for k in 0..TILE {
             let mut numbers = [Num::<T, FMA>(T::ZERO); I];
             for i in 0..I {
@@ -102,7 +101,6 @@ impl<R, const I: usize, const O: usize> Forward<R, I, O> {
                 out[o][k] = y[o].0;
             }
         }
-        out
     }
 }
 
@@ -110,9 +108,10 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Forwar
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let (len, mut rest) = (ins[0].len(), [[T::ONE; TILE]; I]);
+        let mut y = [[T::ZERO; TILE]; O];
         for start in (0..len).step_by(TILE) {
             let n = TILE.min(len - start);
-            let y = self.tile::<T, FMA>(tiles(skip(ins, start), n, &mut rest));
+            self.tile::<T, FMA>(tiles(skip(ins, start), n, &mut rest), &mut y);
             write(outs, start, n, &y);
         }
     }
@@ -164,10 +163,11 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for InPlac
     #[inline(always)]
     fn run<const FMA: bool>(&self, ins: &[&[T]], states: &mut [&mut [T]]) {
         let (len, mut rest) = (states[0].len(), self.filled());
+        let mut y = [[T::ZERO; TILE]; O];
         for start in (0..len).step_by(TILE) {
             let n = TILE.min(len - start);
             let x = self.operands(ins, states, start);
-            let y = Forward::<R, I, O>(self.rule).tile::<T, FMA>(tiles(x, n, &mut rest));
+            Forward::<R, I, O>(self.rule).tile::<T, FMA>(tiles(x, n, &mut rest), &mut y);
             write(states, start, n, &y);
         }
     }
@@ -191,11 +191,10 @@ impl<R, const I: usize, const O: usize> Backward<R, I, O> {
         &self,
         x: [&[T; TILE]; I],
         g: [&[T; TILE]; O],
-    ) -> [[T; TILE]; I]
-    where
+        out: &mut [[T; TILE]; I],
+    ) where
         R: Rule<I, O>,
     {
-        let mut out = [[T::ZERO; TILE]; I];
         for k in 0..TILE {
             let (mut point, mut cotangents) = ([T::ZERO; I], [T::ZERO; O]);
             for i in 0..I {
@@ -209,7 +208,6 @@ impl<R, const I: usize, const O: usize> Backward<R, I, O> {
                 out[i][k] = pulled[i];
             }
         }
-        out
     }
 }
 
@@ -218,11 +216,13 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Backwa
     fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let (x, g) = ins.split_at(I);
         let (len, mut rest, mut rest_g) = (x[0].len(), [[T::ONE; TILE]; I], [[T::ONE; TILE]; O]);
+        let mut out = [[T::ZERO; TILE]; I];
         for start in (0..len).step_by(TILE) {
             let n = TILE.min(len - start);
             let x = tiles(skip(x, start), n, &mut rest);
             let g = tiles(skip(g, start), n, &mut rest_g);
-            write(outs, start, n, &self.tile::<T, FMA>(x, g));
+            self.tile::<T, FMA>(x, g, &mut out);
+            write(outs, start, n, &out);
         }
     }
 }

@@ -166,6 +166,24 @@ pub(crate) use compiled;
 /// let grads = y.backward();
 /// assert_eq!(grads[w].shape(), [0; 0]); // as w itself
 /// ```
+///
+/// A branch is `R::select(condition, then, else)`, where `R` is whatever the formula is being read as and a
+/// condition is `a.less(b)` or `a.equals(b)`; a number on its own is `R::lit(1.0)`. The side that is not taken
+/// has no influence, be it infinite or NaN.
+///
+/// ```
+/// # use gradus_autograd::{fused, Tape, Tensor};
+/// // Huber's loss: a parabola near 0, straight lines outside.
+/// let huber = fused!(|x, delta| {
+///     let line = delta * (x.abs() - delta * 0.5);
+///     R::select(x.abs().less(delta), x * x * 0.5, line)
+/// });
+/// let tape = Tape::<f64>::new();
+/// let x = tape.var(Tensor::from([0.5, -3.0]));
+/// let y = huber(x, tape.number(1.0));
+/// assert_eq!(y.value().to_vec(), [0.125, 2.5]);
+/// assert_eq!(y.sum().backward()[x].to_vec(), [0.5, -1.0]);
+/// ```
 #[macro_export]
 macro_rules! fused {
     (|$($x:ident),+ $(,)?| $body:expr) => {{

@@ -1,7 +1,7 @@
 //! What the fast pass of an operation sees of the engine.
 
-use super::Node;
-use super::engine::{Aim, Carried, sum_to_shape};
+use super::engine::{Aim, Carried, expect_summable, sum_to_shape};
+use super::{Kind, Node};
 use crate::element::Float;
 use crate::pool::Storage;
 use crate::tensor::Tensor;
@@ -37,6 +37,10 @@ impl<'a, T: Float> Backward<'a, T> {
     #[inline]
     pub fn needs(&self, i: usize) -> bool {
         self.aim.needs(self.nodes, self.node.inputs[i])
+    }
+
+    fn name(&self) -> &'static str {
+        if let Kind::Op(Some(op), _) = &self.node.kind { op.name() } else { "operation" }
     }
 
     fn slot(&mut self, o: usize) -> Option<&mut Option<Tensor<T>>> {
@@ -87,7 +91,9 @@ impl<'a, T: Float> Backward<'a, T> {
         if !self.needs(i) {
             return;
         }
-        let cotangent = sum_to_shape(cotangent, &self.input(i).shape);
+        let shape = &self.input(i).shape;
+        expect_summable(&cotangent.shape, shape, i, || self.name());
+        let cotangent = sum_to_shape(cotangent, shape);
         match &mut self.slots[self.aim.slot(self.node.inputs[i])] {
             Some(sum) => sum.add(cotangent),
             slot => *slot = Some(cotangent),

@@ -13,6 +13,7 @@ use super::backward::Backward;
 use super::{Gradients, Kind, Node, Recorded, Tape, Var};
 use crate::element::Float;
 use crate::op::{Cotangents, Vjp};
+use crate::tensor::layout::broadcast;
 use crate::tensor::{Dims, Tensor};
 
 /// The cotangents that have arrived so far, by node.
@@ -77,17 +78,9 @@ pub(crate) trait Carried<'t, T: Float>: Clone {
     }
     /// Works out the cotangents of the inputs of an operation, and adds them to their slots.
     fn pull(at: &At<'_, 't, T>, slots: &mut [Option<Self>]);
+    fn shape(&self) -> Dims;
     fn sum_to(self, like: Var<'t, T>) -> Self;
     fn add(&mut self, other: Self);
-
-    /// Adds a cotangent to a slot; summed over what was broadcast from the shape of `like`.
-    fn give(self, slot: &mut Option<Self>, like: Var<'t, T>) {
-        let cotangent = self.sum_to(like);
-        match slot {
-            Some(sum) => sum.add(cotangent),
-            None => *slot = Some(cotangent),
-        }
-    }
 }
 
 /// An operation that is out of the list while its rule runs, since rules push to the list. It goes
@@ -164,21 +157,46 @@ impl<'a, 't, T: Float> At<'a, 't, T> {
         found
     }
 
-    /// The inputs that somebody needs, each with its number.
-    fn needed(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        let all = self.inputs.iter().copied().enumerate();
-        all.filter(|(i, _)| self.needs[*i])
+    /// Adds what the rule has found to the slots of the inputs that somebody needs, summed over what was
+    /// broadcast.
+    fn give<C: Carried<'t, T>>(&self, found: &mut [Option<C>], slots: &mut [Option<C>]) {
+        for (i, &input) in self.inputs.iter().enumerate().filter(|(i, _)| self.needs[*i]) {
+            let Some(cotangent) = found[i].take() else { continue };
+            let like = self.tape.at(input);
+            let name = || self.tape.at(self.id).op_name();
+            expect_summable(&cotangent.shape(), &like.shape(), i, name);
+            let cotangent = cotangent.sum_to(like);
+            match &mut slots[self.aim.slot(input)] {
+                Some(sum) => sum.add(cotangent),
+                slot => *slot = Some(cotangent),
+            }
+        }
+    }
+}
+
+/// A cotangent has the shape of its input, or one that this broadcasts to: anything else is a mistake of the
+/// rule, and would be summed to nonsense.
+pub(super) fn expect_summable<N: AsRef<str>>(
+    cotangent: &Dims,
+    input: &Dims,
+    number: usize,
+    operation: impl FnOnce() -> N,
+) {
+    if cotangent != input && broadcast(input, cotangent) != Some(*cotangent) {
+        panic!(
+            "{}: its rule returns a cotangent of shape {cotangent:?} for input {number} of shape {input:?}",
+            operation().as_ref()
+        );
     }
 }
 
 impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
     fn pull(at: &At<'_, 't, T>, slots: &mut [Option<Self>]) {
         let mut found = at.rule(&at.cotangents(slots));
-        for (i, input) in at.needed() {
-            if let Some(cotangent) = found[i].take() {
-                cotangent.give(&mut slots[at.aim.slot(input)], at.tape.at(input));
-            }
-        }
+        at.give(&mut found, slots);
+    }
+    fn shape(&self) -> Dims {
+        Var::shape(*self)
     }
     fn sum_to(self, like: Var<'t, T>) -> Self {
         self.sum_to_shape_of(like)
@@ -207,11 +225,10 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
         let mut found: Few<Option<Tensor<T>>> =
             found.into_iter().map(|g| g.map(|g| g.value())).collect();
         tape.parts.borrow_mut().nodes.truncate(mark);
-        for (i, input) in at.needed() {
-            if let Some(cotangent) = found[i].take() {
-                cotangent.give(&mut slots[at.aim.slot(input)], tape.at(input));
-            }
-        }
+        at.give(&mut found, slots);
+    }
+    fn shape(&self) -> Dims {
+        self.shape
     }
     fn sum_to(self, like: Var<'t, T>) -> Self {
         sum_to_shape(self, &like.shape())

@@ -10,6 +10,17 @@ use crate::op::{Cotangents, Op, Outputs, Vjp};
 use crate::tensor::{Dims, Tensor};
 
 /// A value on a tape: an address, `Copy`, to be used as often as you like.
+///
+/// Operators work between variables, which broadcast, and with numbers on either side. These are `f64` in
+/// either precision: `2.0 * x`, neither `2 * x` nor `2.0_f32 * x`. A power of a fixed exponent is
+/// [`x.powf(3.0)`](Var::powf), whole or not; [`x.pow(y)`](Var::pow) takes a variable.
+///
+/// ```
+/// # use gradus_autograd::{Tape, Tensor};
+/// let tape = Tape::<f32>::new();
+/// let x = tape.var(Tensor::from([1.0, 2.0]));
+/// assert_eq!((2.0 * x.powf(3.0) - 1.0).value().to_vec(), [1.0, 15.0]);
+/// ```
 pub struct Var<'t, T: Float = f32> {
     pub(super) tape: &'t Tape<T>,
     pub(super) id: u32,

@@ -75,7 +75,7 @@ impl<T: Element> Tensor<T> {
     /// When the number of elements is not the product of the shape.
     #[track_caller]
     pub fn new(shape: &[usize], data: Vec<T>) -> Self {
-        let shape = Dims::new(shape);
+        let shape = Dims::of("new", shape);
         assert!(
             shape.product() == data.len(),
             "new: shape {shape:?} has {} elements, the data has {}",
@@ -97,14 +97,29 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Every element `x`. One number is stored, whatever the shape.
+    ///
+    /// # Panics
+    /// When there would be more elements than memory has addresses, as in every constructor.
     #[track_caller]
     pub fn full(shape: &[usize], x: T) -> Self {
-        Tensor { shape: Dims::new(shape), ..Tensor::scalar(x) }
+        Tensor::repeat("full", shape, x)
+    }
+
+    #[inline]
+    #[track_caller]
+    fn repeat(what: &str, shape: &[usize], x: T) -> Self {
+        Tensor { shape: Dims::of(what, shape), ..Tensor::scalar(x) }
     }
 
     /// An element for each index, in row-major order.
-    pub fn from_fn(shape: &[usize], mut f: impl FnMut(&[usize]) -> T) -> Self {
-        let shape = Dims::new(shape);
+    #[track_caller]
+    pub fn from_fn(shape: &[usize], f: impl FnMut(&[usize]) -> T) -> Self {
+        Tensor::by_index("from_fn", shape, f)
+    }
+
+    #[track_caller]
+    fn by_index(what: &str, shape: &[usize], mut f: impl FnMut(&[usize]) -> T) -> Self {
+        let shape = Dims::of(what, shape);
         let mut index: Dims = shape.iter().map(|_| 0).collect();
         Tensor::build(shape, |data| {
             for x in data {
@@ -125,18 +140,19 @@ impl<T: Float> Tensor<T> {
     /// All 0, without a buffer of that size until somebody writes.
     #[track_caller]
     pub fn zeros(shape: &[usize]) -> Self {
-        Tensor::full(shape, T::ZERO)
+        Tensor::repeat("zeros", shape, T::ZERO)
     }
 
     /// All 1; see [`Tensor::zeros`].
     #[track_caller]
     pub fn ones(shape: &[usize]) -> Self {
-        Tensor::full(shape, T::ONE)
+        Tensor::repeat("ones", shape, T::ONE)
     }
 
     /// The identity matrix, `[n, n]`.
+    #[track_caller]
     pub fn eye(n: usize) -> Self {
-        Tensor::from_fn(&[n, n], |at| T::of(f64::from(u8::from(at[0] == at[1]))))
+        Tensor::by_index("eye", &[n, n], |at| T::of(f64::from(u8::from(at[0] == at[1]))))
     }
 
     /// `count` numbers from `start` to `end`, both included, evenly spaced, `[count]`.
@@ -145,17 +161,19 @@ impl<T: Float> Tensor<T> {
     /// # use gradus_autograd::Tensor;
     /// assert_eq!(Tensor::<f32>::linspace(0., 1., 5).to_vec(), [0., 0.25, 0.5, 0.75, 1.]);
     /// ```
+    #[track_caller]
     pub fn linspace(start: f64, end: f64, count: usize) -> Self {
         let last = count.max(2) - 1;
-        Tensor::from_fn(&[count], |at| {
+        Tensor::by_index("linspace", &[count], |at| {
             let part = at[0] as f64 / last as f64;
             T::of(if at[0] == last { end } else { start + (end - start) * part })
         })
     }
 
     /// Independent numbers, uniform in [`low`, `high`).
+    #[track_caller]
     pub fn rand(shape: &[usize], low: f64, high: f64, rng: &mut Rng) -> Self {
-        Tensor::from_fn(shape, |_| T::of(low + (high - low) * rng.uniform()))
+        Tensor::by_index("rand", shape, |_| T::of(low + (high - low) * rng.uniform()))
     }
 
     /// Independent standard normal numbers.
@@ -165,8 +183,9 @@ impl<T: Float> Tensor<T> {
     /// let x: Tensor = Tensor::randn(&[100, 3], &mut Rng::new(1));
     /// assert_eq!(x, Tensor::randn(&[100, 3], &mut Rng::new(1)));
     /// ```
+    #[track_caller]
     pub fn randn(shape: &[usize], rng: &mut Rng) -> Self {
-        Tensor::from_fn(shape, |_| T::of(rng.normal()))
+        Tensor::by_index("randn", shape, |_| T::of(rng.normal()))
     }
 }
 

@@ -6,6 +6,9 @@ use std::ops::{Deref, DerefMut};
 /// The most axes that a tensor can have.
 pub const MAX_RANK: usize = 6;
 
+/// An allocation has at most `isize::MAX` bytes, and an element at most eight.
+const MOST_ELEMENTS: usize = isize::MAX as usize / 8;
+
 /// The step, in elements, of each axis; 0 in unused places. How many there are says the shape, so that a
 /// tensor is 128 bytes: what is larger is copied by calls, and small graphs do little else than copy.
 pub(crate) type Strides = [usize; MAX_RANK];
@@ -35,6 +38,27 @@ impl Dims {
         all
     }
 
+    /// As [`new`](Dims::new), for a tensor that `what` is to make: [counted](Dims::counted).
+    #[track_caller]
+    pub(crate) fn of(what: &str, dims: &[usize]) -> Self {
+        Dims::new(dims).counted(what)
+    }
+
+    /// This shape, which `what` has worked out, if its elements can be counted and each have an address. All
+    /// shapes that are larger than those of tensors there are come by here, so that no product of sizes, and
+    /// no step, can overflow anywhere else. An axis without elements does not excuse the others, which are
+    /// multiplied without it in places.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn counted(self, what: &str) -> Self {
+        let count = self.iter().try_fold(1_usize, |count, &n| count.checked_mul(n.max(1)));
+        assert!(
+            count.is_some_and(|count| count <= MOST_ELEMENTS),
+            "{what}: a tensor of shape {self:?} would have more elements than memory has addresses"
+        );
+        self
+    }
+
     #[track_caller]
     pub(crate) fn push(&mut self, dim: usize) {
         assert!((self.len as usize) < MAX_RANK, "a tensor has at most {MAX_RANK} axes");
@@ -47,7 +71,7 @@ impl Dims {
         self.at[self.len as usize] = 0;
     }
 
-    /// How many elements a tensor of this shape has.
+    /// How many elements a tensor of this shape has; [counted](Dims::counted) before, so that it is right.
     #[inline(always)]
     pub(crate) fn product(&self) -> usize {
         match **self {

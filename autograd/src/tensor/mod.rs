@@ -17,7 +17,6 @@ pub use literal::Nested;
 use std::iter::zip;
 
 use crate::element::{Element, Float};
-use crate::kernel::reduce::dot;
 use crate::pool::Storage;
 use layout::Strides;
 
@@ -209,22 +208,6 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Float> Tensor<T> {
-    /// Σ a·b over all elements: sums of a few hundred products in the tensors' own precision, added up in 64 bits.
-    ///
-    /// # Panics
-    /// When the shapes differ.
-    ///
-    /// ```
-    /// # use gradus_autograd::Tensor;
-    /// assert_eq!(Tensor::from([1.0_f32, 2.0]).dot(&Tensor::from([3.0, 4.0])), 11.0);
-    /// ```
-    #[track_caller]
-    pub fn dot(&self, other: &Self) -> f64 {
-        let shapes = (self.shape(), other.shape());
-        assert!(shapes.0 == shapes.1, "dot: shapes {:?} and {:?} differ", shapes.0, shapes.1);
-        self.with_dense(|a| other.with_dense(|b| dot(a, b)))
-    }
-
     /// The same numbers as another precision.
     pub fn cast<U: Float>(&self) -> Tensor<U> {
         self.map(|x| U::of(x.to_f64()))

@@ -116,7 +116,7 @@ impl<T: Element> Tensor<T> {
     /// When a size that is not 1 would have to change.
     #[track_caller]
     pub fn broadcast_to(&self, shape: &[usize]) -> Tensor<T> {
-        let shape = Dims::new(shape);
+        let shape = Dims::of("broadcast_to", shape);
         let fits = super::layout::broadcast(&self.shape, &shape) == Some(shape);
         assert!(fits, "broadcast_to: {:?} cannot be broadcast to {shape:?}", self.shape());
         let mut strides = [0; MAX_RANK];
@@ -135,7 +135,7 @@ impl<T: Element> Tensor<T> {
     /// When the number of elements differs.
     #[track_caller]
     pub fn reshape(&self, shape: &[usize]) -> Tensor<T> {
-        let shape = Dims::new(shape);
+        let shape = Dims::of("reshape", shape);
         assert!(
             shape.product() == self.len(),
             "reshape: {:?} has {} elements, {shape:?} has {}",

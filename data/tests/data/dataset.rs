@@ -1,7 +1,7 @@
 //! Data sets, their batches and their scaling.
 
 use gradus_autograd::{Rng, Tensor};
-use gradus_data::{Dataset, StandardScaler};
+use gradus_data::{Csv, Dataset, Missing, StandardScaler};
 
 use super::message;
 
@@ -187,4 +187,16 @@ fn scaling_has_the_range_of_its_numbers() {
         "the scaler was fitted on samples of shape [2], these have shape [2, 3]"
     );
     assert!(scaler.transform(&Tensor::<f32>::scalar(1.)).is_err());
+}
+
+/// A gap is let through when a file is read on purpose, and named by its column before it does harm.
+#[test]
+fn gaps_are_named_by_their_column() {
+    let file = "width,height,label\n1,2,0\n3,,1\n";
+    let data: Dataset = Csv::new().missing(Missing::Nan).read(file.as_bytes()).unwrap();
+    assert_eq!(
+        message(data.check_finite()),
+        "x[1, 1] (height) is NaN: not finite; mend or leave out sample 1"
+    );
+    assert!(data.complete().unwrap().check_finite().is_ok());
 }

@@ -141,6 +141,15 @@ fn messages_say_what_and_where() {
         message(data.split([0.5, 0.25], how)),
         "split: the fractions [0.5, 0.25] sum to 0.75, not to 1"
     );
+    assert_eq!(
+        message(data.split([0.6, 0.2, 0.1], how)),
+        "split: the fractions [0.6, 0.2, 0.1] sum to 0.9, not to 1",
+        "and not 0.8999999999999999"
+    );
+    assert_eq!(
+        message(data.split([0.5, 0.500_000_002], how)),
+        "split: the fractions [0.5, 0.500000002] sum to 1.000000002, not to 1"
+    );
     assert_eq!(message(data.split([], how)), "split: the fractions [] sum to 0, not to 1");
     assert_eq!(
         message(data.split([1.5, -0.5], how)),
@@ -178,9 +187,9 @@ fn messages_say_what_and_where() {
         );
     }
     let measured = Dataset::new(data.x().clone(), data.x().map(|x| x + 0.5)).unwrap();
-    assert_eq!(
-        message(measured.split([0.5, 0.5], how)),
-        "the label of sample 0 is 0.5: labels are whole numbers from 0 on"
-    );
+    let text = "stratified split: the label of sample 0 is 0.5: labels are whole numbers from 0 on; \
+                split targets that are no classes by `Split::shuffled`";
+    assert_eq!(message(measured.split([0.5, 0.5], how)), text);
+    assert_eq!(message(measured.folds(2, how)), text);
     assert!(measured.split([0.5, 0.5], Split::shuffled(1)).is_ok());
 }

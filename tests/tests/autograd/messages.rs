@@ -1,7 +1,10 @@
 //! Wrong shapes panic at the user's line, with the operation and the shapes.
 
-use gradus_autograd::{Activation, Dims, MAX_RANK, Op, Outputs, Tape, Tensor, Var, Vjp, fused};
-use gradus_tests::panics::panics;
+use gradus_autograd::check::{GradCheck, gradcheck};
+use gradus_autograd::{
+    Activation, Backward, Dims, MAX_RANK, Op, Outputs, Rng, Tape, Tensor, Var, Vjp, fused,
+};
+use gradus_tests::panics::{panic_text, panics};
 
 fn zeros<'t>(tape: &'t Tape<f64>, shape: &[usize]) -> Var<'t, f64> {
     tape.var(Tensor::zeros(shape))
@@ -268,6 +271,101 @@ fn operations_of_users() {
     let (even, odd) = (zeros(&tape, &[4]), zeros(&tape, &[5]));
     assert_eq!(tape.apply(Pairs, &[even]).sum().backward()[even].to_vec(), [1.0; 4]);
     panics("pairs: shape [5] has an odd number of elements", || tape.apply(Pairs, &[odd]));
+}
+
+/// A rule that returns a wrong shape or count is told apart from a wrong number, in all three passes.
+#[test]
+#[rustfmt::skip]
+fn wrong_rules_of_users() {
+    #[derive(Debug)]
+    struct Wrong(&'static [usize], bool);
+    impl Op<f64> for Wrong {
+        fn name(&self) -> &'static str { "wrong" }
+        fn forward(&self, x: &[&Tensor<f64>]) -> Outputs<f64> { [x[1].clone()].into() }
+        fn vjp<'t>(&self, cx: &Vjp<'_, 't, f64>) -> gradus_autograd::Cotangents<'t, f64> {
+            cx.wrt([&|| cx.input(0), &|| cx.cotangent().tape().constant(Tensor::ones(self.0))])
+        }
+        fn backward(&self, cx: &mut Backward<'_, f64>) -> bool {
+            if self.1 { cx.give(1, Tensor::ones(self.0)) }
+            self.1
+        }
+    }
+    #[derive(Debug)]
+    struct Short;
+    impl Op<f64> for Short {
+        fn name(&self) -> &'static str { "short" }
+        fn forward(&self, x: &[&Tensor<f64>]) -> Outputs<f64> { [x[1].clone()].into() }
+        fn vjp<'t>(&self, cx: &Vjp<'_, 't, f64>) -> gradus_autograd::Cotangents<'t, f64> {
+            cx.wrt([&|| cx.input(0)])
+        }
+    }
+    let tape = Tape::new();
+    let (a, b) = (zeros(&tape, &[2]), zeros(&tape, &[2, 3]));
+    for (shape, word) in [(&[3, 2][..], "[3, 2]"), (&[3], "[3]"), (&[], "[]"), (&[2, 2, 2], "[2, 2, 2]")] {
+        let text = format!("wrong: its rule returns a cotangent of shape {word} for input 1 of shape [2, 3]");
+        let at_rule = |f: &dyn Fn()| assert_eq!(panic_text(f), text);
+        at_rule(&|| drop(tape.apply(Wrong(shape, false), &[a, b]).sum().backward()));
+        at_rule(&|| drop(tape.apply(Wrong(shape, true), &[a, b]).sum().backward()));
+        at_rule(&|| drop(tape.apply(Wrong(shape, false), &[a, b]).sum().grad(&[b])));
+    }
+    let wide = tape.apply(Wrong(&[4, 2, 3], false), &[a, b]).sum();
+    assert_eq!(wide.backward()[b].to_vec(), [4.0; 6], "what can be summed over is summed over");
+    assert_eq!(wide.grad(&[b])[0].value().to_vec(), [4.0; 6]);
+    let text = "short: its rule returns 1 cotangents for 2 inputs (use `None` for one without a derivative)";
+    assert_eq!(panic_text(|| drop(tape.apply(Short, &[a, b]).sum().backward())), text);
+}
+
+/// More elements than can be counted or have addresses: a product that wrapped around would pass for small.
+#[test]
+#[rustfmt::skip]
+fn more_elements_than_addresses() {
+    const HUGE: usize = 1 << 32;
+    let text = |op: &str, shape: &str| format!("{op}: a tensor of shape {shape} would have more elements than memory has addresses");
+    let square = |op: &str| text(op, "[4294967296, 4294967296]");
+    panics(&square("new"), || Tensor::<f64>::new(&[HUGE, HUGE], vec![]));
+    panics(&square("full"), || Tensor::full(&[HUGE, HUGE], 1_u8));
+    panics(&square("zeros"), || Tensor::<f64>::zeros(&[HUGE, HUGE]));
+    panics(&square("ones"), || Tensor::<f64>::ones(&[HUGE, HUGE]));
+    panics(&square("from_fn"), || Tensor::from_fn(&[HUGE, HUGE], |_| 1.0));
+    panics(&square("eye"), || Tensor::<f64>::eye(HUGE));
+    panics(&square("rand"), || Tensor::<f64>::rand(&[HUGE, HUGE], 0.0, 1.0, &mut Rng::new(1)));
+    panics(&square("randn"), || Tensor::<f64>::randn(&[HUGE, HUGE], &mut Rng::new(1)));
+    panics(&text("zeros", "[2305843009213693952]"), || Tensor::<f64>::zeros(&[1 << 61]));
+    panics(&text("zeros", "[4294967296, 0, 4294967296]"), || Tensor::<f64>::zeros(&[HUGE, 0, HUGE]));
+    let (none, one) = (Tensor::<f64>::zeros(&[0]), Tensor::scalar(1.0));
+    panics(&square("reshape"), || none.reshape(&[HUGE, HUGE]));
+    panics(&square("broadcast_to"), || one.broadcast_to(&[HUGE, HUGE]));
+    // Views of single numbers, which take no memory; what is made of them would.
+    let tape = Tape::<f64>::inference();
+    let of = |shape: &[usize]| tape.constant(Tensor::zeros(shape));
+    let (column, row, long) = (of(&[HUGE, 1]), of(&[HUGE]), of(&[1 << 59]));
+    panics(&square("add"), || column + row);
+    panics(&square("fused"), || fused!(|a, b| a * b)(column, row));
+    panics(&square("broadcast_to"), || row.broadcast_to(&[HUGE, HUGE]));
+    panics(&square("matmul"), || column.matmul(row.unsqueeze(0)));
+    panics(&square("linear"), || column.linear(row.unsqueeze(0), None, Activation::Identity));
+    let (left, right) = (of(&[HUGE, 1, 1, 1]), of(&[HUGE, 1, 1]));
+    panics(&text("matmul", "[4294967296, 4294967296, 1, 1]"), || left.matmul(right));
+    panics(&text("concat", "[1729382256910270464]"), || tape.concat(&[long, long, long], 0));
+    assert_eq!(of(&[HUGE, 1 << 20]).shape()[..], [HUGE, 1 << 20], "a view may be wide");
+}
+
+/// A gradient of −0 is one of 0: the sign says nothing, and is not shown.
+#[test]
+fn zeros_are_printed_without_a_sign() {
+    let x = Tensor::from([-0.0, 0.0, -1e-9, -0.5]);
+    assert_eq!(x.to_string(), "[         0,          0, -1.0000e-9,       -0.5]");
+    assert_eq!(format!("{x:.2}"), "[ 0.00,  0.00,  0.00, -0.50]");
+    assert_eq!(format!("{x:.0?}"), "Tensor [4] [0, 0, 0, 0]");
+    assert_eq!(format!("{:?}", Tensor::scalar(-0.0_f32)), "Tensor [] 0");
+    assert_eq!(Tensor::from([-f64::INFINITY]).to_string(), "[-inf]");
+}
+
+#[test]
+#[rustfmt::skip]
+fn checks_without_inputs() {
+    panics("gradcheck: there are no inputs to check", || gradcheck(|_| unreachable!(), &[]));
+    panics("gradcheck: there are no inputs to check", || GradCheck::default().run(|_| unreachable!(), &[]));
 }
 
 /// A panic that is caught leaves the tape usable.

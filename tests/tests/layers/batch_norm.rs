@@ -107,3 +107,22 @@ fn a_batch_of_one_has_no_variance() {
     let layer = BatchNorm::<f64>::new().channels(3);
     assert_eq!(layer.forward(tape.constant(rand(&[1, 2, 3], 1))).shape()[..], [1, 2, 3]);
 }
+
+#[test]
+fn the_smallest_batch_follows_from_the_positions_of_a_sample() {
+    let built = |mut norm: BatchNorm<f64>, input: &[usize]| {
+        norm.build(input).expect("a layer");
+        norm.smallest_batch()
+    };
+    for norm in [BatchNorm::new, || BatchNorm::new().channels(3)] {
+        assert_eq!(
+            [built(norm(), &[3]), built(norm(), &[5, 3]), built(norm(), &[1, 3])],
+            [2, 1, 2]
+        );
+    }
+    assert_eq!(
+        BatchNorm::<f64>::new().channels(3).clone().smallest_batch(),
+        2,
+        "not known: the safe side"
+    );
+}

@@ -94,8 +94,8 @@ fn layers_that_were_not_built() {
     let tape = Tape::<f64>::new();
     let x = tape.constant(Tensor::zeros(&[2, 3]));
     let (dense, norm) = (Dense::new(2), BatchNorm::new());
-    panics("dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model", || dense.forward(x));
-    panics("batch_norm: the channels are not known: set them with `.channels(n)`, or build the model", || norm.forward(x));
+    panics("dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model (one of your own builds its layers in `Layer::build`)", || dense.forward(x));
+    panics("batch_norm: the channels are not known: set them with `.channels(n)`, or build the model (one of your own builds its layers in `Layer::build`)", || norm.forward(x));
 }
 
 #[test]

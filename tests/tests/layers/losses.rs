@@ -101,6 +101,21 @@ fn binary_crossentropy_clips() {
 }
 
 #[test]
+fn outputs_and_targets_without_samples() {
+    let (none, some) = (Tensor::<f64>::scalar(1.0), Tensor::<f64>::zeros(&[3, 1]));
+    let why = |what: &str| {
+        format!(
+            "the {what} a single number, not one for each sample: leave sums and means over samples to the loss"
+        )
+    };
+    let losses: [&dyn Loss<f64>; 2] = [&MeanSquaredError, &BinaryCrossentropy::new()];
+    for loss in losses {
+        assert_eq!(loss.check(&[], &some), Err(why("model's output is")));
+        assert_eq!(loss.check(&[3, 1], &none), Err(why("targets are")));
+    }
+}
+
+#[test]
 #[rustfmt::skip]
 fn losses_of_other_shapes_panic_at_the_users_line() {
     let tape = Tape::<f64>::new();

@@ -120,5 +120,32 @@ fn a_model_that_was_not_built() {
     let tape = Tape::<f64>::new();
     let x = tape.constant(Tensor::zeros(&[2, 3]));
     let model = Sequential::new().add(Dense::new(5));
-    panics("dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model", || model.forward(x));
+    panics("dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model (one of your own builds its layers in `Layer::build`)", || model.forward(x));
+}
+
+/// A model of one's own says how its layers are built; one that does not is told so where the whole is built.
+#[test]
+#[rustfmt::skip]
+fn a_model_of_ones_own_within_a_sequential() {
+    #[derive(Debug, Module)]
+    struct Silent { inner: Dense<f64> }
+    impl Layer<f64> for Silent {
+        #[track_caller]
+        fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> { self.inner.forward(x) }
+    }
+    panics("dense: the number of inputs is not known: set it with `.inputs(n)`, or build the model (one of your own builds its layers in `Layer::build`)", || Sequential::new().add(Silent { inner: Dense::new(2) }).build(&[3], 0));
+
+    #[derive(Debug, Module)]
+    struct Builds { inner: Dense<f64>, norm: BatchNorm<f64> }
+    impl Layer<f64> for Builds {
+        fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> { self.norm.forward(self.inner.forward(x)) }
+        fn build(&mut self, input: &[usize]) -> Result<(), BuildError> {
+            self.inner.build(input)?;
+            self.norm.build(&[2])
+        }
+    }
+    let own = Builds { inner: Dense::new(2), norm: BatchNorm::new() };
+    let model = Sequential::new().add(own).build(&[3], 0).expect("a model");
+    assert_eq!(paths::<f64>(&model)[..3], ["layer.inner.kernel", "layer.inner.bias", "layer.norm.gamma"]);
+    assert_eq!(model.smallest_batch(), 2);
 }

@@ -224,3 +224,115 @@ fn a_history_that_cannot_be_written() {
     assert!(matches!(why, TrainError::Write { .. }));
     assert!(why.to_string().starts_with("cannot write no such folder/history.csv: "), "{why}");
 }
+
+/// Gaps that nobody filled: without an error, all that is trained would be NaN.
+#[test]
+fn features_that_are_not_finite() {
+    let file = "width,height,label\n1,2,0\n3,,1\n5,6,0\n";
+    let gaps: Dataset<f64> =
+        Csv::new().missing(Missing::Nan).read(file.as_bytes()).expect("a table");
+    let expected = |part: &str| {
+        format!(
+            "x[1, 1] (height) is NaN: not finite; mend or leave out sample 1 (in the {part} data)"
+        )
+    };
+    assert_eq!(error(&mut binary(), &gaps, quiet()), expected("training"));
+    assert_eq!(error(&mut binary(), &points(4), quiet().validation(&gaps)), expected("validation"));
+    // The sample is named as the user counts, also where it is held out.
+    let options = quiet().validation_fraction(0.5);
+    assert_eq!(error(&mut binary(), &gaps, options), expected("training"));
+    let why = binary().evaluate(&gaps).expect_err("a gap");
+    assert!(matches!(why, TrainError::NonFinite { part: "given", .. }));
+    assert_eq!(why.to_string(), expected("given"));
+    let whole = gaps.complete().expect("complete samples");
+    assert!(binary().fit(&whole, quiet()).is_ok());
+}
+
+#[test]
+fn validation_features_of_another_shape() {
+    let wide = dataset(Tensor::zeros(&[4, 3]), Tensor::zeros(&[4, 1]));
+    let deep = dataset(Tensor::zeros(&[4, 5, 2]), Tensor::zeros(&[4, 1]));
+    for (data, word) in [(&wide, "[3]"), (&deep, "[5, 2]")] {
+        assert_eq!(
+            error(&mut binary(), &points(4), quiet().validation(data)),
+            format!(
+                "fit: a sample of the validation data has shape {word}, one of the training data [2]"
+            )
+        );
+    }
+}
+
+#[test]
+fn parameters_that_nobody_gave_values() {
+    let expected = |path: &str| {
+        format!(
+            "fit: the parameter `{path}` has no values yet: draw them by `.init(seed)`, or give it some"
+        )
+    };
+    let compile = |dense: Dense<f64>| dense.compile(Sgd::new(0.1), MeanSquaredError, &[]);
+    let raw = || Dense::new(1).inputs(2);
+    assert_eq!(error(&mut compile(raw()), &points(4), quiet()), expected("kernel"));
+    // Sizes alone are no values.
+    let mut built = Sequential::new().add(Relu).add(Dense::new(1));
+    Layer::build(&mut built, &[2]).expect("a model");
+    let mut built = built.compile(Sgd::new(0.1), MeanSquaredError, &[]);
+    assert_eq!(error(&mut built, &points(4), quiet()), expected("dense.kernel"));
+    let why = built.fit(&points(4), quiet()).expect_err("no values");
+    assert!(matches!(why, TrainError::NoValues { .. }));
+    assert!(compile(raw().init(1)).fit(&points(4), quiet()).is_ok());
+    assert!(compile(raw().init(1).clone()).fit(&points(4), quiet()).is_ok());
+    let mut by_hand = raw();
+    by_hand.visit_mut(gradus::autograd::Path::root(), &mut |_, param| {
+        param.set(Tensor::ones(param.value().shape()));
+    });
+    assert!(compile(by_hand).fit(&points(4), quiet()).is_ok());
+}
+
+/// The norm is found wherever it is in a model.
+#[test]
+fn a_small_batch_for_a_model_of_ones_own() {
+    #[derive(Debug, Module)]
+    struct Own {
+        blocks: Vec<(Dense<f64>, BatchNorm<f64>)>,
+    }
+    impl Layer<f64> for Own {
+        fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
+            self.blocks.iter().fold(x, |x, (dense, norm)| norm.forward(dense.forward(x)))
+        }
+    }
+    let blocks = vec![(Dense::new(1).inputs(2), BatchNorm::new().channels(1))];
+    let mut model = Own { blocks }.init(1).compile(Sgd::new(0.1), MeanSquaredError, &[]);
+    assert_eq!(
+        error(&mut model, &points(9), quiet().batch_size(4)),
+        "fit: 9 samples in batches of 4 leave a last batch of 1, but the model needs at least 2 (batch norm has no \
+         variance of one value): choose another batch size, or `drop_last(true)`"
+    );
+    assert!(model.fit(&points(8), quiet().batch_size(4)).is_ok());
+}
+
+#[test]
+fn an_output_without_samples() {
+    #[derive(Debug, Module)]
+    struct Summed {
+        dense: Dense<f64>,
+    }
+    impl Layer<f64> for Summed {
+        fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
+            self.dense.forward(x).sum()
+        }
+    }
+    for loss in [true, false] {
+        let (summed, sgd) = (Summed { dense: dense(1) }, Sgd::new(0.1));
+        let (name, mut model) = match loss {
+            true => ("mean_squared_error", summed.compile(sgd, MeanSquaredError, &[])),
+            false => ("binary_crossentropy", summed.compile(sgd, BinaryCrossentropy::new(), &[])),
+        };
+        assert_eq!(
+            error(&mut model, &points(4), quiet()),
+            format!(
+                "{name}: the model's output is a single number, not one for each sample: leave sums and means over \
+                 samples to the loss (in the training data)"
+            )
+        );
+    }
+}

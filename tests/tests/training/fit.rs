@@ -1,5 +1,7 @@
 //! What `fit`, `evaluate` and `predict` do, and that they do the same again.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use gradus::prelude::*;
 use gradus_tests::golden::{as_f64, assert_none, differences};
 
@@ -147,4 +149,63 @@ fn the_same_seed_gives_the_same_bits_with_any_number_of_threads() {
         assert!(pool.install(|| trained(1)) == first, "{threads} threads");
     }
     assert!(trained(2).0 != first.0, "the seed is used");
+}
+
+/// What is not finite shows in the history, and only there: the run goes on.
+#[test]
+fn a_run_that_diverges_goes_on() {
+    let data = points(8);
+    let mut model = super::dense(1).compile(Sgd::new(1e200), MeanSquaredError, &[]);
+    let history = model.fit(&data, quiet().epochs(5)).expect("training");
+    assert_eq!(history.epochs().len(), 5);
+    assert!(history.last().is_some_and(|row| row.loss().is_nan()), "{history}");
+}
+
+/// A second call begins at epoch 0: the same orders, and the same draws, unless it has another seed.
+#[test]
+fn a_second_call_repeats_the_orders() {
+    let data = points(20);
+    let run = |seeds: [u64; 2]| {
+        let mut model = super::binary();
+        for seed in seeds {
+            let options = quiet().batch_size(4).seed(seed);
+            model.fit(&data, options).expect("training");
+        }
+        bits(&model.model)
+    };
+    let (again, other) = (run([3, 3]), run([3, 4]));
+    assert_eq!(again, run([3, 3]));
+    assert_ne!(again, other);
+}
+
+/// Notes how much there is on the tape that it runs on.
+#[derive(Debug, Module)]
+struct Watched {
+    dense: Dense<f64>,
+    #[module(skip)]
+    values: AtomicUsize,
+}
+
+impl Layer<f64> for Watched {
+    fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
+        let y = self.dense.forward(x);
+        self.values.fetch_max(x.tape().len(), Ordering::Relaxed);
+        y
+    }
+}
+
+/// Each part is predicted on a tape of its own: what one needs is free for the next.
+#[test]
+fn predicting_more_samples_takes_no_more_tape() {
+    let watched = Watched { dense: super::dense(3), values: AtomicUsize::new(0) };
+    let model = watched.compile(Sgd::new(0.1), MeanSquaredError, &[]);
+    let values = |n: usize| {
+        let x = points(n).x().clone();
+        let y = model.predict(&x).expect("samples");
+        assert_eq!(y.shape(), [n, 3]);
+        let tape = Tape::inference();
+        assert_eq!(y, model.model.dense.forward(tape.constant(x)).value());
+        model.model.values.swap(0, Ordering::Relaxed)
+    };
+    assert_eq!(values(5000), values(10));
 }

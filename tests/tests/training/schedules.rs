@@ -36,6 +36,28 @@ fn learning_rates_by_closure_and_by_object() {
     assert_eq!(seen, [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0)]);
 }
 
+/// A group's rate keeps its ratio to the main one at the time it was made, also where a schedule changes the
+/// main one before the first step.
+#[test]
+fn a_group_keeps_its_ratio_under_a_schedule() {
+    let sgd = || Sgd::new(0.5).group(|path| path == "bias", |h| h.lr = 0.125);
+    let biases = |schedule: fn(usize, f64) -> f64| {
+        let mut notes = Notes::default();
+        let mut model = Dense::new(1).inputs(1).kernel_initializer(Zeros).init(1);
+        model.visit_mut(gradus::autograd::Path::root(), &mut |path, param| {
+            param.set_trained(path.to_string() == "bias");
+        });
+        let options = Fit::new().epochs(2).progress(false);
+        let options = options.callback(LearningRateScheduler::new(schedule)).callback(&mut notes);
+        model.compile(sgd(), MeanSquaredError, &[]).fit(&data(), options).expect("training");
+        notes.weights.iter().map(|weights| weights[1]).collect::<Vec<_>>()
+    };
+    // The targets' mean is 600: b′ = b + rate·2·(600 − b).
+    assert_eq!(biases(|_, lr| lr), [150.0, 262.5]);
+    assert_eq!(biases(|_, _| 0.25), [75.0, 140.625]);
+    assert_eq!(biases(|epoch, _| [0.25, 0.5][epoch]), [75.0, 206.25]);
+}
+
 #[test]
 fn a_schedule_is_in_force_in_its_own_epoch() {
     let mut model = line().compile(Sgd::new(0.5), MeanSquaredError, &[]);
