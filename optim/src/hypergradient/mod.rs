@@ -18,8 +18,8 @@ use run::Run;
 ///
 /// | way | memory | time, in plain runs | for |
 /// | --- | --- | --- | --- |
-/// | reverse (the default) | O(K) | about 4 | any number of hyperparameters, initial weights too |
-/// | [`checkpointed`](Unroll::checkpointed) | O(√K) | about 5 | the same, with the same bits |
+/// | reverse (the default) | O(K) | 4 to 6 | any number of hyperparameters, initial weights too |
+/// | [`checkpointed`](Unroll::checkpointed) | O(√K) | one more | the same, with the same bits |
 /// | [`forward`](Unroll::forward) | O(1) | about 4, and 3 for each hyperparameter | a few hyperparameters, long runs |
 #[derive(Clone, Copy, Debug)]
 pub struct Unroll {
