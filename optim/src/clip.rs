@@ -2,6 +2,8 @@
 
 use gradus_autograd::{Float, Gradients, Module, Path, Tape, Var};
 
+use crate::StepError;
+
 /// How gradients are kept small: as a setting of an [`Optimizer`](crate::Optimizer::clip), or as an operation on
 /// variables, whose threshold may be a variable, too.
 ///
@@ -67,17 +69,24 @@ impl Clip {
         self,
         model: &dyn Module<T>,
         gradients: &Gradients<T>,
-    ) -> Gradients<T> {
+    ) -> Result<Gradients<T>, StepError> {
         let tape = Tape::new();
-        let mut params = Vec::new();
-        model.visit(Path::root(), &mut |_, param| {
+        let (mut params, mut given) = (Vec::new(), Vec::new());
+        model.visit(Path::root(), &mut |path, param| {
             if let Some(gradient) = gradients.param(param).filter(|_| param.is_trained()) {
-                params.push((param, Some(tape.constant(gradient.clone()))));
+                params.push((path.to_string(), param));
+                given.push(Some(tape.constant(gradient.clone())));
             }
         });
-        let (params, given): (Vec<_>, Vec<_>) = params.into_iter().unzip();
         let clipped = self.map(|c| tape.number(c)).apply(&given);
-        let clipped = clipped.into_iter().flatten().map(|g| g.value());
-        Gradients::of_params(params.into_iter().zip(clipped))
+        let clipped: Vec<_> = clipped.into_iter().flatten().map(|g| g.value()).collect();
+        if clipped.iter().any(|g| g.first_non_finite().is_some()) {
+            // One NaN makes the norm of all NaN: it came from the gradient that is not finite itself.
+            let is_bad =
+                |g: &Option<Var<T>>| g.is_some_and(|g| g.value().first_non_finite().is_some());
+            let at = given.iter().position(is_bad).unwrap_or(0);
+            return Err(StepError::NotFinite { path: params[at].0.clone() });
+        }
+        Ok(Gradients::of_params(params.into_iter().map(|(_, param)| param).zip(clipped)))
     }
 }

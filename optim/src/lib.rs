@@ -24,7 +24,7 @@ pub use clip::Clip;
 pub use hypergradient::{
     Hypergradient, HypergradientError, Solver, Unroll, hypergradient, implicit_hypergradient,
 };
-pub use optimizer::{Formulas, Optimizer, Step, UpdateRule};
+pub use optimizer::{Formulas, Optimizer, Step, StepError, UpdateRule};
 pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
 pub use sgd::{Sgd, SgdHyper};
 pub use tuned::Tuned;

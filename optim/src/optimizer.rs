@@ -73,9 +73,24 @@ pub(crate) fn follows<R: UpdateRule>(main: &R, group: &Option<(R, f64)>) -> Smal
 /// The numbers of a step.
 pub(crate) type Scalars<T> = SmallVec<[T; 10]>;
 
-/// Works out the numbers of a step in 64 bits, from hyperparameters as `T` holds them: what corrects the
-/// bias of a moment must be of the same β that made it.
-struct OfStep<R, T>(R, PhantomData<T>);
+/// Works out the numbers of a step in 64 bits.
+pub(crate) struct OfStep<R, T> {
+    rule: R,
+    precision: PhantomData<T>,
+}
+
+impl<R: UpdateRule, T: Float> OfStep<R, T> {
+    pub fn new(rule: &R) -> Self {
+        OfStep { rule: rule.clone(), precision: PhantomData }
+    }
+
+    /// The hyperparameters as `T` holds them: what corrects the bias of a moment must be of the same β that
+    /// made it.
+    pub fn hyper<const H: usize>(&mut self) -> [f64; H] {
+        let hyper = self.rule.hyper();
+        std::array::from_fn(|i| T::of(*hyper[i]).to_f64())
+    }
+}
 
 impl<R: UpdateRule, T: Float> Formulas for OfStep<R, T> {
     type Out = Scalars<T>;
@@ -84,9 +99,7 @@ impl<R: UpdateRule, T: Float> Formulas for OfStep<R, T> {
         scalars: impl Rule<H, S>,
         _: impl Rule<I, O>,
     ) -> Scalars<T> {
-        let hyper = self.0.hyper();
-        let hyper: [f64; H] = std::array::from_fn(|i| T::of(*hyper[i]).to_f64());
-        scalars.eval(hyper).iter().map(|&x| T::of(x)).collect()
+        scalars.eval(self.hyper::<H>()).iter().map(|&x| T::of(x)).collect()
     }
 }
 
@@ -121,6 +134,21 @@ impl<T: Float> Formulas for InPlace<'_, T> {
     }
 }
 
+/// Why no step was taken. Neither parameters nor moments have changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// A gradient that clipping does not make finite.
+    #[error(
+        "clip: the gradient of `{path}` is not finite, and scaling by a norm would spread that: no step was taken. \
+         Look at the loss, or lower the learning rate"
+    )]
+    NotFinite {
+        /// The parameter in the model.
+        path: String,
+    },
+}
+
 /// A training step: what a training loop needs of an optimiser.
 pub trait Step<T: Float>: Send {
     /// Applies running statistics, then updates every trained parameter that has a gradient.
@@ -128,10 +156,29 @@ pub trait Step<T: Float>: Send {
     /// One optimiser serves one model: moments are kept by path, so that a copy of the model goes on
     /// with them, and two models with the same paths would share theirs.
     ///
+    /// # Errors
+    /// With [clipping](Optimizer::clip), when a gradient is NaN or infinite.
+    ///
     /// # Panics
     /// When no gradient belongs to a parameter of the model: a clone has parameters of its own.
     #[track_caller]
-    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
+    fn try_step(
+        &mut self,
+        model: &mut dyn Module<T>,
+        gradients: &Gradients<T>,
+    ) -> Result<(), StepError>;
+
+    /// As [`try_step`](Step::try_step).
+    ///
+    /// # Panics
+    /// Where that gives an error, too.
+    #[track_caller]
+    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+        if let Err(error) = self.try_step(model, gradients) {
+            panic!("step: {error}");
+        }
+    }
+
     /// The learning rate of the main group.
     fn lr(&self) -> f64;
     /// Sets the learning rate; groups keep their ratio to it.
@@ -334,9 +381,9 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         model: &mut dyn Module<T>,
         gradients: &Gradients<T>,
         mut update: impl FnMut(&R, &mut Slot<R, T>, &mut Tensor<T>, &Tensor<T>),
-    ) {
+    ) -> Result<(), StepError> {
+        let clipped = self.clip.map(|clip| clip.gradients(&*model, gradients)).transpose()?;
         gradients.apply_updates(model);
-        let clipped = self.clip.map(|clip| clip.gradients(&*model, gradients));
         let gradients = clipped.as_ref().unwrap_or(gradients);
         let (mut number, mut trained) = (0, 0);
         model.visit_mut(Path::root(), &mut |path, param| {
@@ -356,19 +403,24 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             "step: no gradient belongs to a parameter of this model: a clone has parameters of its own, and a \
              loss that was computed with another model says nothing about this one"
         );
+        Ok(())
     }
 }
 
 impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
-    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+    fn try_step(
+        &mut self,
+        model: &mut dyn Module<T>,
+        gradients: &Gradients<T>,
+    ) -> Result<(), StepError> {
         let mut numbers = OncePerStep::new();
         self.each(model, gradients, |main, slot, p, g| {
             let rule = slot.rule(main);
             let scalars = numbers.get(slot.step, slot.group.is_some(), || {
-                rule.formulas(slot.step, OfStep(rule.clone(), PhantomData))
+                rule.formulas(slot.step, OfStep::new(&rule))
             });
             rule.formulas(slot.step, InPlace { p, moments: &mut slot.moments, g, scalars });
-        });
+        })
     }
     fn lr(&self) -> f64 {
         self.rule.lr()

@@ -1,13 +1,12 @@
 //! Optimisers of optimisers: hyperparameters that are trained along with the model.
 
 use std::iter::zip;
-use std::marker::PhantomData;
 
 use gradus_autograd::{Dual, Float, Fuse, Gradients, Module, Param, Path, Rule, Tape, Tensor, Var};
 use smallvec::SmallVec;
 
-use crate::optimizer::{OncePerStep, Scalars, follows, place_of, states};
-use crate::{Formulas, Fraction, Optimizer, Positive, Step, UpdateRule};
+use crate::optimizer::{OfStep, OncePerStep, Scalars, follows, place_of, states};
+use crate::{Formulas, Fraction, Optimizer, Positive, Step, StepError, UpdateRule};
 
 /// An optimiser whose hyperparameters are trained by another one, step by step (Chandra et al. 2022, "Gradient
 /// Descent: The Ultimate Optimizer"): the gradient of the loss says how a weight should have been changed by the
@@ -97,18 +96,25 @@ impl<R: UpdateRule, T: Float> Tuned<R, T> {
 }
 
 impl<R: UpdateRule, T: Float> Step<T> for Tuned<R, T> {
-    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+    fn try_step(
+        &mut self,
+        model: &mut dyn Module<T>,
+        gradients: &Gradients<T>,
+    ) -> Result<(), StepError> {
         let mut slopes = vec![0.0; self.trained.len()];
         let (mut numbers, trained) = (OncePerStep::new(), &self.trained);
         self.base.each(model, gradients, |main, slot, p, g| {
             let rule = slot.rule(main);
             let numbers = numbers.get(slot.step, slot.group.is_some(), || {
-                let factors = follows(main, &slot.group);
-                let seeds = trained.iter().map(|one| (one.place, factors[one.place])).collect();
-                rule.formulas(
-                    slot.step,
-                    OfStep { rule: rule.clone(), precision: PhantomData, seeds },
-                )
+                let (of, factors) = (|| OfStep::new(&rule), follows(main, &slot.group));
+                let change = |one: &Trained| {
+                    let factor = factors[one.place];
+                    rule.formulas(slot.step, Change { of: of(), place: one.place, factor })
+                };
+                Numbers {
+                    scalars: rule.formulas(slot.step, of()),
+                    directions: trained.iter().map(change).collect(),
+                }
             });
             if slot.tangents.is_empty() {
                 slot.tangents = trained.iter().map(|_| Tensor::zeros(p.shape())).collect();
@@ -116,8 +122,9 @@ impl<R: UpdateRule, T: Float> Step<T> for Tuned<R, T> {
             let (moments, tangents) = (&mut slot.moments[..], &mut slot.tangents[..]);
             let found = rule.formulas(slot.step, InPlace { p, moments, g, tangents, numbers });
             zip(&mut slopes, found).for_each(|(slope, found)| *slope += found);
-        });
+        })?;
         self.tune(&slopes);
+        Ok(())
     }
     fn lr(&self) -> f64 {
         self.base.lr()
@@ -184,30 +191,23 @@ struct Numbers<T> {
     directions: SmallVec<[Scalars<T>; 4]>,
 }
 
-/// Works them out in 64 bits. `seeds`: the number of a hyperparameter, and the factor by which it follows.
-struct OfStep<R, T> {
-    rule: R,
-    precision: PhantomData<T>,
-    seeds: SmallVec<[(usize, f64); 4]>,
+/// How the numbers of a step change with one hyperparameter, which changes by `factor`.
+struct Change<R, T> {
+    of: OfStep<R, T>,
+    place: usize,
+    factor: f64,
 }
 
-impl<R: UpdateRule, T: Float> Formulas for OfStep<R, T> {
-    type Out = Numbers<T>;
+impl<R: UpdateRule, T: Float> Formulas for Change<R, T> {
+    type Out = Scalars<T>;
     fn run<const H: usize, const S: usize, const I: usize, const O: usize>(
         mut self,
         scalars: impl Rule<H, S>,
         _: impl Rule<I, O>,
-    ) -> Numbers<T> {
-        let hyper = self.rule.hyper();
-        let hyper: [f64; H] = std::array::from_fn(|i| T::of(*hyper[i]).to_f64());
-        let directions = self.seeds.iter().map(|&(place, factor)| {
-            let mut duals = hyper.map(Dual::<f64, 1>::constant);
-            duals[place].tangents = [factor];
-            scalars.eval(duals).iter().map(|dual| T::of(dual.tangents[0])).collect()
-        });
-        let directions = directions.collect();
-        let scalars = scalars.eval(hyper).iter().map(|&x| T::of(x)).collect();
-        Numbers { scalars, directions }
+    ) -> Scalars<T> {
+        let mut duals = self.of.hyper::<H>().map(Dual::<f64, 1>::constant);
+        duals[self.place].tangents = [self.factor];
+        scalars.eval(duals).iter().map(|dual| T::of(dual.tangents[0])).collect()
     }
 }
 

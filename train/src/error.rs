@@ -75,6 +75,14 @@ pub enum TrainError {
         /// The rate.
         lr: f64,
     },
+    /// The optimiser could not take a step.
+    #[error("fit, epoch {epoch}: {source}")]
+    Step {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// Why.
+        source: gradus_optim::StepError,
+    },
     /// A callback watches something that is not in the history.
     #[error("{callback}: there is no `{monitor}` to watch; there are {available}")]
     Monitor {

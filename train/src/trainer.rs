@@ -3,7 +3,7 @@
 use gradus_autograd::{Float, Gradients, Tape, Tensor};
 use gradus_data::{Batch, Dataset};
 use gradus_nn::{Layer, losses::Loss, penalty};
-use gradus_optim::Step;
+use gradus_optim::{Step, StepError};
 
 use crate::fit::{Fit, Validation};
 use crate::progress::{self, Progress};
@@ -105,7 +105,8 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     /// # Errors
     /// Before anything is trained: when there is no data, a feature is not finite, the targets do not fit, a
     /// parameter was never drawn, an option makes no sense, or a callback watches what is not there. Before an
-    /// epoch: when its learning rate is negative or not finite.
+    /// epoch: when its learning rate is negative or not finite. In an epoch: when an optimiser that clips finds a
+    /// gradient that is not finite.
     #[track_caller]
     pub fn fit(&mut self, train: &Dataset<T>, options: Fit<'_, T>) -> Result<History, TrainError> {
         let Fit {
@@ -171,7 +172,9 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             self.metrics.iter_mut().for_each(|metric| *metric = metric.fresh());
             for (number, batch) in batches.epoch(epoch as u64).enumerate() {
                 let tape = Tape::training(step_seed(seed, epoch, number));
-                loss.add(self.step(&tape, &batch), batch.len());
+                let of_batch = self.step(&tape, &batch);
+                let of_batch = of_batch.map_err(|source| TrainError::Step { epoch, source })?;
+                loss.add(of_batch, batch.len());
                 bar.inc(1);
             }
             let mut row = self.scores(&loss, "");
@@ -197,17 +200,17 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
 
     /// One training step; the loss of the batch.
     #[track_caller]
-    fn step(&mut self, tape: &Tape<T>, batch: &Batch<T>) -> f64 {
+    fn step(&mut self, tape: &Tape<T>, batch: &Batch<T>) -> Result<f64, StepError> {
         let y = self.model.forward(tape.constant(batch.x.clone()));
         let mut loss = self.loss.of(y, tape.constant(batch.y.clone()));
         if let Some(penalty) = penalty(&self.model, tape) {
             loss = loss + penalty;
         }
         let gradients: Gradients<T> = loss.backward();
-        self.optimizer.step(&mut self.model, &gradients);
+        self.optimizer.try_step(&mut self.model, &gradients)?;
         let predictions = y.value();
         self.metrics.iter_mut().for_each(|metric| metric.update(&predictions, &batch.y));
-        loss.item().to_f64()
+        Ok(loss.item().to_f64())
     }
 
     /// The loss (penalties included) and the metrics on a data set, in evaluation mode.

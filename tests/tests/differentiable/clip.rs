@@ -106,3 +106,22 @@ fn the_threshold_can_be_learned() {
     super::close(found.loss, 5.0 - 4.0 * 0.1 * 0.5, 1e-12, "loss");
     super::close(super::slope(&found, &max.log), -4.0 * 0.1 * 0.5, 1e-12, "slope");
 }
+
+/// NUMERICS row 35: a gradient that is not finite is reported, and not spread to all parameters by the norm.
+#[test]
+fn a_gradient_that_is_not_finite_is_named_and_no_step_is_taken() {
+    for clip in all(1.0) {
+        let mut model: Vec<Param<f64>> = vec![Param::new(Tensor::scalar(1.0)); 2];
+        model[1] = Param::new(Tensor::scalar(2.0));
+        let mut sgd = Sgd::new(0.1).clip(clip);
+        let gradients = [1.0, f64::NAN].map(Tensor::scalar);
+        let gradients = Gradients::of_params(model.iter().zip(gradients));
+        let error = sgd.try_step(&mut model, &gradients).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "clip: the gradient of `1` is not finite, and scaling by a norm would spread that: no step was taken. \
+             Look at the loss, or lower the learning rate"
+        );
+        assert_eq!(model.iter().map(|p| p.value().item()).collect::<Vec<_>>(), [1.0, 2.0]);
+    }
+}

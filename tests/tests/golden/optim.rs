@@ -2,7 +2,7 @@
 //!
 //! What is not run is listed below with the reason; a case that is neither run nor listed fails.
 
-use gradus::optim::{Adam, AdamW, Sgd, Step};
+use gradus::optim::{Adam, AdamW, Clip, Sgd, Step};
 use gradus_autograd::{Float, Param, Tape, Tensor};
 use gradus_tests::golden::{self, Array, Case, Listed, as_f64, assert_none, differences};
 
@@ -26,7 +26,6 @@ const NOT_YET: &[Listed] = &[
     ("keras_optimizers", &[9, 10], "no Adagrad, Adadelta yet"),
     ("keras_optimizers", &[11, 12], "no Adamax, Nadam yet"),
     ("keras_optimizers", &[13, 14], "no Ftrl, Lion yet"),
-    ("keras_optimizers", &[15, 16, 17], "no clipping yet"),
 ];
 
 /// Settings that the optimisers have; a case with another one cannot be run.
@@ -42,6 +41,9 @@ const KNOWN: &[&str] = &[
     "beta_2",
     "eps",
     "epsilon",
+    "clipvalue",
+    "clipnorm",
+    "global_clipnorm",
 ];
 
 /// The optimiser of a case; `None` if there is no such one.
@@ -71,7 +73,17 @@ fn optimizer<T: Float>(table: &str, case: &Case) -> Option<Box<dyn Step<T>>> {
             } else {
                 sgd.momentum(momentum)
             };
-            Box::new(sgd.weight_decay(decay.unwrap_or(0.0)))
+            let sgd = sgd.weight_decay(decay.unwrap_or(0.0));
+            let clip = |name: &str, make: fn(f64) -> Clip| {
+                case.param(name).map(|c| make(golden::number(c)))
+            };
+            let clip = clip("clipvalue", Clip::Value).or(clip("clipnorm", Clip::Norm));
+            let clip =
+                clip.or(case.param("global_clipnorm").map(|c| Clip::GlobalNorm(golden::number(c))));
+            Box::new(match clip {
+                Some(clip) => sgd.clip(clip),
+                None => sgd,
+            })
         }
         // Keras' Adam has a decoupled decay.
         "Adam" if keras && decay.is_some() => {
@@ -143,6 +155,35 @@ fn trajectories_in_f32() {
 #[test]
 fn every_listed_case_exists() {
     golden::assert_exist(NOT_YET);
+}
+
+/// PyTorch scales by max/(norm + 1e-6); here, as in TensorFlow, it is max/norm, so that the norm is the bound.
+#[test]
+fn clipping_as_pytorch_but_for_its_epsilon() {
+    let table = golden::read("grad_clip");
+    let mut wrong = Vec::new();
+    for case in &table.cases {
+        let tape = Tape::<f64>::new();
+        let names = ["g0", "g1"];
+        let given = names.map(|name| Some(tape.var(case.inputs[name].tensor())));
+        let number = |name: &str| tape.number(case.number(name, f64::NAN));
+        let clip = match case.text("f") {
+            "clip_grad_value_" => Clip::Value(number("clip_value")),
+            "clip_grad_norm_" => Clip::GlobalNorm(number("max_norm")),
+            other => panic!("{}: {other} is not known", case.name),
+        };
+        let total = case.entry["total_norm"].as_f64();
+        let is_scaled = |total: &f64| case.number("max_norm", f64::NAN) < *total;
+        let epsilon = total.filter(is_scaled).map_or(1.0, |total| (total + 1e-6) / total);
+        for (name, found) in names.iter().zip(clip.apply(&given)) {
+            let expected: Vec<f64> = case.outputs[*name].data.iter().map(|x| x * epsilon).collect();
+            let what = format!("{}: {name}", case.name);
+            let found = found.expect("a gradient").value().to_vec();
+            wrong.extend(differences(&what, &found, &expected, 1e-12));
+        }
+    }
+    assert_eq!(table.cases.len(), 3);
+    assert_none(&wrong);
 }
 
 /// A model of one parameter after `steps` steps with the gradient 1.

@@ -336,3 +336,19 @@ fn an_output_without_samples() {
         );
     }
 }
+
+#[test]
+fn gradients_that_cannot_be_clipped() {
+    // Outputs of 1e200, squared.
+    let x = Tensor::full(&[4, 1], 1e200);
+    let model = Dense::new(1).inputs(1).init(1);
+    let mut model =
+        model.compile(Sgd::new(1e-3).clip(Clip::GlobalNorm(1.0)), MeanSquaredError, &[]);
+    let error = model.fit(&dataset(x, Tensor::ones(&[4, 1])), quiet()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "fit, epoch 0: clip: the gradient of `kernel` is not finite, and scaling by a norm would spread that: no step was \
+         taken. Look at the loss, or lower the learning rate"
+    );
+    assert!(model.model.params().iter().all(|(_, p)| p.value().first_non_finite().is_none()));
+}
