@@ -5,7 +5,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::{Formulas, Optimizer, UpdateRule};
 
-/// m′ = β₁·m + (1 − β₁)·g, v′ = β₂·v + (1 − β₂)·g², p·shrink − rate·m′/(√(v′ + floor)·root + ε), g being
+/// m′ = β₁·m + (1 − β₁)·g, v′ = β₂·v + (1 − β₂)·g², p·shrink − rate·(m′/(√(v′ + floor)·root + ε)), g being
 /// the gradient plus decay·p.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct AdamRule;
@@ -30,7 +30,7 @@ impl Rule<12, 3> for AdamRule {
         let (square, zero) = (v + floor, R::lit(0.0));
         let none = square.equals(zero);
         let length = R::select(none, zero, R::select(none, R::lit(1.0), square).sqrt());
-        [p * shrink - rate * m / (length * root + epsilon), m, v]
+        [p * shrink - rate * (m / (length * root + epsilon)), m, v]
     }
 }
 

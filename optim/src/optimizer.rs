@@ -130,7 +130,7 @@ impl<T: Float> Formulas for InPlace<'_, T> {
         _: impl Rule<H, S>,
         update: impl Rule<I, O>,
     ) {
-        update.update::<T>(states(self.p, self.moments), &[self.g], self.scalars);
+        update.update::<T>(states(self.p, self.moments), self.g, self.scalars);
     }
 }
 

@@ -25,22 +25,29 @@ const PARALLEL: usize = 1 << 17;
 
 /// What is computed at each element.
 pub(crate) trait Body<T>: Sync {
-    /// All slices have the same length, but outputs that are not wanted: they are empty. Must be
+    /// All slices have the given length, but for inputs that repeat one number, outputs that are the sum of all
+    /// elements, to which it is added, and outputs that are not wanted, which are empty. Must be
     /// `#[inline(always)]`.
-    fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]);
+    fn run<const FMA: bool>(&self, len: usize, ins: &[&[T]], outs: &mut [&mut [T]]);
 }
 
 /// A body behind a pointer. The walks below are compiled once and call it for each patch: compiled
 /// into them, every rule would bring a copy of each walk for each instruction set.
-pub(crate) type Block<'b, T> = dyn Fn(&[&[T]], &mut [&mut [T]]) + Sync + 'b;
+pub(crate) type Block<'b, T> = dyn Fn(usize, &[&[T]], &mut [&mut [T]]) + Sync + 'b;
 
 /// As [`Block`], with sums to add to.
 pub(crate) type SumBlock<'b, T> = dyn Fn(&[&[T]], &mut [&mut [T]], &mut [f64]) + Sync + 'b;
 
 /// Runs a body with the best instructions of this processor.
-pub(crate) fn run<T: Float, B: Body<T>>(body: &B, ins: &[&[T]], outs: &mut [&mut [T]]) {
+pub(crate) fn run<T: Float, B: Body<T>>(
+    body: &B,
+    len: usize,
+    ins: &[&[T]],
+    outs: &mut [&mut [T]],
+) {
     struct Direct<'k, 'i, 'o, T, B> {
         body: &'k B,
+        len: usize,
         ins: &'k [&'i [T]],
         outs: &'k mut [&'o mut [T]],
     }
@@ -48,10 +55,10 @@ pub(crate) fn run<T: Float, B: Body<T>>(body: &B, ins: &[&[T]], outs: &mut [&mut
         type Out = ();
         #[inline(always)]
         fn run<const FMA: bool>(self) {
-            self.body.run::<FMA>(self.ins, self.outs);
+            self.body.run::<FMA>(self.len, self.ins, self.outs);
         }
     }
-    dispatch(Direct { body, ins, outs });
+    dispatch(Direct { body, len, ins, outs });
 }
 
 /// An input, read at `strides`.
@@ -90,25 +97,53 @@ pub(crate) fn both(parallel: bool, a: impl FnOnce() + Send, b: impl FnOnce() + S
     }
 }
 
-/// Runs `body` over slices of equal length.
+/// Runs `body` over slices of the given length, or of one number (see [`Body::run`]).
 #[inline]
-pub(crate) fn contiguous<T: Float>(body: &Block<T>, ins: &[&[T]], outs: &mut [&mut [T]]) {
-    let len = ins.first().map_or(0, |x| x.len());
-    if pays(len) { halves(body, len, ins, outs) } else { body(ins, outs) }
+pub(crate) fn contiguous<T: Float>(
+    body: &Block<T>,
+    len: usize,
+    ins: &[&[T]],
+    outs: &mut [&mut [T]],
+) {
+    // With sums it is always cut, so that their order depends on the length alone.
+    match pays(len) || outs.iter().any(|y| y.len() == 1) {
+        true => halves(body, len, ins, outs),
+        false => body(len, ins, outs),
+    }
 }
 
 fn halves<T: Float>(body: &Block<T>, len: usize, ins: &[&[T]], outs: &mut [&mut [T]]) {
     if len <= GRAIN {
-        return body(ins, outs);
+        return body(len, ins, outs);
     }
     let mid = len / 2;
-    let (ins_a, ins_b): (Slices<T>, Slices<T>) = ins.iter().map(|x| x.split_at(mid)).unzip();
-    let (mut outs_a, mut outs_b): (SlicesMut<T>, SlicesMut<T>) =
-        outs.iter_mut().map(|y| y.split_at_mut(mid.min(y.len()))).unzip();
-    rayon::join(
+    let (mut ins_a, mut ins_b) = (Slices::new(), Slices::new());
+    for &x in ins {
+        let (a, b) = if x.len() == 1 { (x, x) } else { x.split_at(mid) };
+        ins_a.push(a);
+        ins_b.push(b);
+    }
+    let mut sums = SmallVec::<[[T; 1]; 8]>::from_elem([T::ZERO], outs.len());
+    let (mut outs_a, mut outs_b) = (SlicesMut::new(), SlicesMut::new());
+    for (y, sum) in zip(&mut *outs, &mut sums) {
+        let (a, b) = match y.len() {
+            0 | 1 => (&mut **y, &mut sum[..]),
+            _ => y.split_at_mut(mid),
+        };
+        outs_b.push(if a.is_empty() { &mut [] } else { b });
+        outs_a.push(a);
+    }
+    both(
+        pays(len),
         || halves(body, mid, &ins_a, &mut outs_a),
         || halves(body, len - mid, &ins_b, &mut outs_b),
     );
+    drop((outs_a, outs_b));
+    for (y, [sum]) in zip(outs, &sums) {
+        if let [y] = &mut **y {
+            *y += *sum;
+        }
+    }
 }
 
 /// Runs `body` over a shape, with operands at any strides.
@@ -242,6 +277,10 @@ fn patches<T: Float>(body: &Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [O
                 for (i, (x, stage)) in zip(ins, stage_in.chunks_exact_mut(block)).enumerate() {
                     let place = Place::of(&x.strides, rank, &outer, index);
                     let from = &x.data[place.at + top * place.row + left * place.col..];
+                    if (place.row, place.col) == (0, 0) {
+                        slices.push(&from[..1]);
+                        continue;
+                    }
                     if place.is_whole(&patch) {
                         slices.push(&from[..len]);
                         continue;
@@ -264,7 +303,7 @@ fn patches<T: Float>(body: &Block<T>, shape: &Dims, ins: &[In<T>], outs: &mut [O
                         (false, false) => &mut y.data[at..at + len],
                     });
                 }
-                body(&slices, &mut slices_mut);
+                body(len, &slices, &mut slices_mut);
                 drop(slices_mut);
                 for (y, stage) in zip(&mut *outs, stage_out.chunks_exact(block)) {
                     if y.add {
@@ -313,7 +352,7 @@ fn scatter<T: Float>(place: &Place, patch: &Patch, from: &[T], to: &mut [T]) {
 pub(crate) fn in_place<T: Float>(body: &Block<T>, ins: &[&[T]], states: &mut [&mut [T]]) {
     let len = states.first().map_or(0, |state| state.len());
     if !pays(len) || len <= GRAIN {
-        return body(ins, states);
+        return body(len, ins, states);
     }
     let mid = len / 2;
     let (ins_a, ins_b): (Slices<T>, Slices<T>) = ins.iter().map(|x| x.split_at(mid)).unzip();

@@ -43,21 +43,21 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
     }
 
     /// The rule in place, without a tape: an optimiser's step. Its first `O` inputs are `states`, which
-    /// the results replace; then come `inputs`, of the same shape; then `scalars`, the same for every
+    /// the results replace; then comes `gradient`, of the same shape; then `scalars`, the same for every
     /// element. The numbers have the same bits as those of [`fuse`](Fuse::fuse).
     ///
     /// # Panics
     /// When the shapes differ or the counts do not add up to `I`.
     #[track_caller]
-    fn update<T: Float>(self, states: [&mut Tensor<T>; O], inputs: &[&Tensor<T>], scalars: &[T]) {
-        self.expect_update(&states, inputs, scalars);
-        replace(states, inputs, &mut [], |moved, ins, outs| {
+    fn update<T: Float>(self, states: [&mut Tensor<T>; O], gradient: &Tensor<T>, scalars: &[T]) {
+        self.expect_update(&states, gradient, scalars);
+        replace(states, gradient, &mut [], |moved, ins, outs| {
             let body = InPlace { rule: self, moved, scalars };
-            map::in_place(&|ins, outs| map::run(&body, ins, outs), ins, outs);
+            map::in_place(&|len, ins, outs| map::run(&body, len, ins, outs), ins, outs);
         });
     }
 
-    /// As [`update`](Fuse::update) with one input, a gradient; and how the new first state changes with the scalars:
+    /// As [`update`](Fuse::update), and how the new first state changes with the scalars:
     /// for each of `directions`, a change of every scalar, the derivative goes to a tensor of `tangents`.
     /// Returns Σ gradient · tangent, before that, of each.
     ///
@@ -73,10 +73,10 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
         tangents: &mut [Tensor<T>],
     ) -> SmallVec<[f64; 4]> {
         if directions.is_empty() {
-            self.update(states, &[gradient], scalars);
+            self.update(states, gradient, scalars);
             return SmallVec::new();
         }
-        self.expect_update(&states, &[gradient], scalars);
+        self.expect_update(&states, gradient, scalars);
         assert!(
             tangents.len() == directions.len()
                 && directions.iter().all(|direction| direction.len() == scalars.len())
@@ -85,7 +85,7 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
             self.name()
         );
         let mut sums = SmallVec::from_elem(0.0, directions.len());
-        replace(states, &[gradient], tangents, |moved, ins, outs| {
+        replace(states, gradient, tangents, |moved, ins, outs| {
             let body = Along { step: InPlace { rule: self, moved, scalars }, directions };
             map::in_place_sums(&|ins, outs, sums| body.run(ins, outs, sums), ins, outs, &mut sums);
         });
@@ -97,36 +97,30 @@ pub trait Fuse<const I: usize, const O: usize>: Rule<I, O> {
     fn expect_update<T: Float>(
         &self,
         states: &[&mut Tensor<T>; O],
-        inputs: &[&Tensor<T>],
+        gradient: &Tensor<T>,
         scalars: &[T],
     ) {
-        let counts = (O, inputs.len(), scalars.len());
         assert!(
-            O + inputs.len() + scalars.len() == I,
-            "{}: {counts:?} states, inputs and scalars are not {I} inputs",
-            self.name()
+            O + 1 + scalars.len() == I,
+            "{}: {O} states, a gradient and {} scalars are not {I} inputs",
+            self.name(),
+            scalars.len()
         );
-        let shape = states[0].shape;
-        let same =
-            inputs.iter().all(|x| x.shape == shape) && states.iter().all(|s| s.shape == shape);
-        assert!(same, "{}: states and inputs differ in shape", self.name());
+        let same = states.iter().all(|state| state.shape == gradient.shape);
+        assert!(same, "{}: states and gradient differ in shape", self.name());
     }
 }
 
-/// Calls `kernel` with slices: those of the inputs to read, those of the states and of `more` to write. A state
+/// Calls `kernel` with slices: that of the gradient to read, those of the states and of `more` to write. A state
 /// that somebody else still holds, a tape most often, is read where it is and gets a new buffer (copying it first
-/// would cost as much as the step): it is `moved`, and comes before the inputs.
+/// would cost as much as the step): it is `moved`, and comes before the gradient.
 fn replace<T: Float, const O: usize>(
     mut states: [&mut Tensor<T>; O],
-    inputs: &[&Tensor<T>],
+    gradient: &Tensor<T>,
     more: &mut [Tensor<T>],
     kernel: impl FnOnce([bool; O], &[&[T]], &mut [&mut [T]]),
 ) {
-    if !inputs.iter().all(|x| x.is_contiguous()) {
-        let whole: SmallVec<[_; 2]> = inputs.iter().map(|x| x.contiguous()).collect();
-        let whole: SmallVec<[_; 2]> = whole.iter().collect();
-        return replace(states, &whole, more, kernel);
-    }
+    let gradient = gradient.contiguous();
     let mut moved = [false; O];
     let mut olds = [const { None }; O];
     for (o, state) in states.iter_mut().enumerate() {
@@ -138,7 +132,7 @@ fn replace<T: Float, const O: usize>(
     }
     let mut ins = Slices::new();
     olds.iter().flatten().for_each(|old| ins.push(old.dense()));
-    inputs.iter().for_each(|x| ins.push(x.dense()));
+    ins.push(gradient.dense());
     let outs = states.into_iter().chain(more);
     let mut outs: SlicesMut<T> = outs.map(|state| state.make_mut()).collect();
     kernel(moved, &ins, &mut outs);
@@ -162,9 +156,16 @@ fn spread(from: &Dims, to: &Dims) -> Strides {
     std::array::from_fn(step)
 }
 
-/// With up to so many elements, a cotangent that is broadcast is written out first: it stays in the first
-/// cache, and the kernel need not walk.
-const SMALL: usize = 4096;
+/// A tensor as an operand of a pass over slices: its elements, or the one number that it repeats. `None` if it
+/// stands otherwise.
+#[inline]
+fn slice<'a, T: Float>(x: &'a Tensor<T>, shape: &Dims) -> Option<&'a [T]> {
+    if x.shape == *shape && x.is_contiguous() {
+        return Some(x.dense());
+    }
+    let repeats = |axis: usize| x.strides[axis] == 0 || x.shape[axis] == 1;
+    (0..x.rank()).all(repeats).then(|| x.raw().get(..1)).flatten()
+}
 
 /// Writes the cotangents of the inputs into `found`, where there are tensors for those that are asked for.
 fn pull_all<T: Float>(
@@ -174,17 +175,15 @@ fn pull_all<T: Float>(
     cotangents: &[Tensor<T>],
     found: &mut [Option<Tensor<T>>],
 ) {
-    let is_plain = |x: &Tensor<T>| x.shape == *shape && x.is_contiguous();
     let operands = || inputs.iter().copied().chain(cotangents);
-    let plain = inputs.iter().all(|x| is_plain(x));
-    if plain && !cotangents.iter().all(is_plain) && shape.product() <= SMALL {
-        let whole: SmallVec<[_; 2]> = cotangents.iter().map(Tensor::contiguous).collect();
-        return pull_all(body, shape, inputs, &whole, found);
-    }
-    if plain && cotangents.iter().all(is_plain) {
-        let ins: Slices<T> = operands().map(Tensor::dense).collect();
+    let is_plain = |x: &&Tensor<T>| x.shape == *shape || x.len() == 1;
+    if inputs.iter().all(is_plain)
+        && let Some(ins) = operands().map(|x| slice(x, shape)).collect::<Option<Slices<T>>>()
+    {
         let outs = found.iter_mut().map(|x| x.as_mut().map_or(&mut [][..], Tensor::fresh));
-        return map::contiguous(body, &ins, &mut outs.collect::<SlicesMut<T>>());
+        let mut outs: SlicesMut<T> = outs.collect();
+        outs.iter_mut().filter(|y| y.len() == 1).for_each(|y| y[0] = T::ZERO);
+        return map::contiguous(body, shape.product(), &ins, &mut outs);
     }
     let outs = zip(found, inputs).map(|(found, x)| match found {
         // What nobody asks for is not written: its slice is empty.
@@ -226,12 +225,12 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
             }
         }
         let pass = R::kernels().forward;
-        let body = |ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, ins, outs);
+        let body = |len, ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, len, ins, outs);
         let mut results: [Tensor<T>; O] = std::array::from_fn(|_| Tensor::stale(shape));
         let mut outs = results.each_mut().map(Tensor::fresh);
-        if x.iter().all(|x| x.shape == shape && x.is_contiguous()) {
-            let ins: [&[T]; I] = std::array::from_fn(|i| x[i].dense());
-            map::contiguous(&body, &ins, &mut outs);
+        let ins: Option<Slices<T>> = x.iter().map(|x| slice(x, &shape)).collect();
+        if let Some(ins) = ins {
+            map::contiguous(&body, shape.product(), &ins, &mut outs);
         } else {
             let strides = shape.row_major();
             let outs = outs.into_iter().map(|data| Out { data, strides, add: false }).collect();
@@ -258,7 +257,7 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Op<T> for Elementw
         let shape = cx.output(0).shape;
         let inputs: [&Tensor<T>; I] = std::array::from_fn(|i| cx.input(i));
         let pass = R::kernels().backward;
-        let body = |ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, ins, outs);
+        let body = |len, ins: &[&[T]], outs: &mut [&mut [T]]| pass(&self.0, len, ins, outs);
         let cotangents: [Tensor<T>; O] = std::array::from_fn(|o| cx.cotangent(o));
         if asked.contains(&true) {
             let mut found: [Option<Tensor<T>>; I] =

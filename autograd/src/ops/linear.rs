@@ -4,12 +4,14 @@ use std::iter::zip;
 
 use smallvec::SmallVec;
 
+use super::fuse::Fuse;
 use super::matmul::{matrix, product};
 use crate::element::Float;
 use crate::kernel::map::{Body, in_place, run};
 use crate::kernel::reduce;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Num, Real};
+use crate::rule::rules;
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
 
@@ -56,12 +58,19 @@ impl Activation {
     }
 }
 
+rules! {
+    /// The cotangent of z from y = σ(z) and its own.
+    SigmoidSlope "sigmoid" (g, y) = g * (y * (1.0 - y));
+    /// The cotangent of z from y = tanh(z) and its own.
+    TanhSlope "tanh" (g, y) = g * (1.0 - y * y);
+}
+
 /// y = f(z), in place.
 struct Activate(Activation);
 
 impl<T: Float> Body<T> for Activate {
     #[inline(always)]
-    fn run<const FMA: bool>(&self, _: &[&[T]], outs: &mut [&mut [T]]) {
+    fn run<const FMA: bool>(&self, _: usize, _: &[&[T]], outs: &mut [&mut [T]]) {
         for y in outs.iter_mut() {
             match self.0 {
                 Activation::Relu => y.iter_mut().for_each(|y| *y = Num::<T, FMA>(*y).relu().0),
@@ -80,7 +89,7 @@ struct Slope(Activation);
 
 impl<T: Float> Body<T> for Slope {
     #[inline(always)]
-    fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
+    fn run<const FMA: bool>(&self, _: usize, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let pairs = zip(&mut *outs[0], ins[0]);
         match self.0 {
             Activation::Relu => pairs.for_each(|(g, &y)| {
@@ -125,7 +134,7 @@ impl<T: Float> Op<T> for Linear {
             }
             T::product([m, k, n], matrix(x), matrix(w), y, bias.is_some());
             if self.activation != Activation::Identity {
-                run(&Activate(self.activation), &[], &mut [y]);
+                run(&Activate(self.activation), m * n, &[], &mut [y]);
             }
         })]
         .into()
@@ -137,7 +146,7 @@ impl<T: Float> Op<T> for Linear {
         let mut g = cx.cotangent(0).into_contiguous();
         if self.activation != Activation::Identity {
             let slope = Slope(self.activation);
-            let slope = |ins: &[&[T]], outs: &mut [&mut [T]]| run(&slope, ins, outs);
+            let slope = |len, ins: &[&[T]], outs: &mut [&mut [T]]| run(&slope, len, ins, outs);
             in_place(&slope, &[y.dense()], &mut [g.make_mut()]);
         }
         if cx.needs(0) {
@@ -156,8 +165,8 @@ impl<T: Float> Op<T> for Linear {
         let (x, w, y, g) = (cx.input(0), cx.input(1), cx.output(0), cx.cotangent());
         let z = match self.activation {
             Activation::Relu => g.carry(y.sign()), // y ≥ 0: the sign is 0, 1 or NaN
-            Activation::Sigmoid => g * (y * (1.0 - y)),
-            Activation::Tanh => g * (1.0 - y * y),
+            Activation::Sigmoid => SigmoidSlope.fuse([g, y])[0],
+            Activation::Tanh => TanhSlope.fuse([g, y])[0],
             _ => g,
         };
         let mut found = cx.wrt([&|| z.matmul(w.t()), &|| x.t().matmul(z), &|| z.sum_axes(&[0])]);

@@ -3,7 +3,7 @@
 use std::iter::zip;
 
 use super::Rule;
-use super::body::{InPlace, TILE, tiles, write};
+use super::body::{InPlace, TILE, Tile, write};
 use crate::element::Float;
 use crate::kernel::reduce::sum_slice;
 use crate::kernel::simd::{Kernel, dispatch};
@@ -20,9 +20,36 @@ pub(crate) struct Along<'a, R, T, const I: usize, const O: usize> {
 const FEW: usize = 2;
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Along<'_, R, T, I, O> {
-    /// One direction, by reading 2, forward. The states, the one input, which is the gradient, and all scalars from
-    /// number `CHANGING` on stay: the compiler, which can tell from this form, drops what would be worked out for
-    /// them. Writes the states, too, if it is the `last`. Returns Σ gradient · old tangent.
+    /// The new states and the tangent of the first, by reading 2, forward. The states, the gradient, and all scalars
+    /// from number `CHANGING` on stay: the compiler, which can tell from this form, drops what would be worked out
+    /// for them. Adds gradient · old tangent to `lanes`.
+    #[inline(always)]
+    fn tile<const FMA: bool, const CHANGING: usize>(
+        &self,
+        (x, old): ([&Tile<T>; I], &Tile<T>),
+        change: &[Num<T, FMA>; I],
+        values: &mut [Tile<T>; O],
+        new: &mut Tile<T>,
+        lanes: &mut Tile<T>,
+    ) {
+        for k in 0..TILE {
+            let mut duals = [Dual::<Num<T, FMA>, 1>::constant(Num(T::ZERO)); I];
+            for i in 0..I {
+                duals[i].value = Num(x[i][k]);
+                if i > O && i - O <= CHANGING {
+                    duals[i].tangents = [change[i]];
+                }
+            }
+            let y = self.step.rule.eval(duals);
+            new[k] = y[0].tangents[0].0;
+            for o in 0..O {
+                values[o][k] = y[o].value.0;
+            }
+            lanes[k] += x[O][k] * old[k];
+        }
+    }
+
+    /// One direction. Writes the states, too, if it is the `last`. Returns Σ gradient · old tangent.
     #[inline(always)]
     fn sweep<const FMA: bool, const CHANGING: usize>(
         &self,
@@ -32,36 +59,22 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Along<'_, R, T, I,
         last: bool,
     ) -> f64 {
         let mut change = [Num::<T, FMA>(T::ZERO); I];
-        for (change, &by) in zip(&mut change[I - direction.len()..], direction) {
+        for (change, &by) in zip(&mut change[O + 1..], direction) {
             change.0 = by;
         }
-        let (len, mut rest) = (tangent.len(), self.step.filled());
-        let (mut zeros, mut lanes) = ([[T::ZERO; TILE]], [T::ZERO; TILE]);
-        for start in (0..len).step_by(TILE) {
-            let n = TILE.min(len - start);
-            let x = tiles(self.step.operands(ins, states, start), n, &mut rest);
-            let [old] = tiles([&tangent[start..]], n, &mut zeros);
-            let (mut values, mut new) = ([[T::ZERO; TILE]; O], [[T::ZERO; TILE]]);
-            for k in 0..TILE {
-                let mut duals = [Dual::<Num<T, FMA>, 1>::constant(Num(T::ZERO)); I];
-                for i in 0..I {
-                    duals[i] = Dual::constant(Num(x[i][k]));
-                    if i > O && i - O <= CHANGING {
-                        duals[i].tangents = [change[i]];
-                    }
-                }
-                let y = self.step.rule.eval(duals);
-                new[0][k] = y[0].tangents[0].0;
-                for o in 0..O {
-                    values[o][k] = y[o].value.0;
-                }
-            }
-            for k in 0..TILE {
-                lanes[k] += x[O][k] * old[k];
-            }
-            write(&mut [&mut *tangent], start, n, &new);
+        let tiles = self.step.operands(ins, states);
+        let operands = tiles.opaque();
+        let (mut values, mut new) = ([[T::ZERO; TILE]; O], [[T::ZERO; TILE]]);
+        let (mut lanes, mut rest, len) = ([T::ZERO; TILE], [T::ZERO; TILE], tangent.len());
+        let (_, end) = tangent.as_chunks::<TILE>();
+        rest[..end.len()].copy_from_slice(end);
+        for t in 0..len.div_ceil(TILE) {
+            let old = tangent.as_chunks().0.get(t).unwrap_or(&rest);
+            let read = (self.step.at(operands, states, t), old);
+            self.tile::<FMA, CHANGING>(read, &change, &mut values, &mut new[0], &mut lanes);
+            write(&mut [&mut *tangent], len, t, &new);
             if last {
-                write(states, start, n, &values);
+                write(states, len, t, &values);
             }
         }
         sum_slice(&lanes).to_f64()

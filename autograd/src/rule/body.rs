@@ -1,4 +1,5 @@
-//! A rule as a kernel: forward, backward and in place, over slices of equal length.
+//! A rule as a kernel: forward, backward and in place, over slices of equal length. A slice of one number stands
+//! for one that repeats it; as an output, it receives the sum.
 //!
 //! All of them work in tiles of a fixed length, each computed into an array and then copied out.
 //! Writing the results to slices one by one, the compiler would have to prove that no two slices
@@ -6,80 +7,97 @@
 //! loop, and it always vectorises. What is left at the end is filled up to a tile and goes through the
 //! same code: every rule is compiled for two precisions and three instruction sets, and a second copy
 //! of the loop for the rest would double that. A single number goes without all of this.
+//!
+//! Finding the tiles of the operands takes as long as the arithmetic of a simple rule; what can be is therefore
+//! done before the loop.
 
+use std::hint::black_box;
 use std::iter::zip;
 
 use super::Rule;
 use crate::element::Float;
 use crate::kernel::map::{Body, run};
+use crate::kernel::reduce::sum_slice;
 use crate::kernel::simd::{Kernel, dispatch};
 use crate::real::{Dual, Num, Real};
 
 /// Elements of a tile.
 pub(super) const TILE: usize = 32;
 
-/// The next `n` elements of each operand as a tile; filled up, in `rest`, if they are fewer. An operand
-/// without elements is a constant, whose tile stands there already.
-#[inline(always)]
-pub(super) fn tiles<'a, T: Float, const J: usize>(
-    operands: [&'a [T]; J],
-    n: usize,
-    rest: &'a mut [[T; TILE]; J],
-) -> [&'a [T; TILE]; J] {
-    if n < TILE {
-        for (rest, operand) in zip(&mut *rest, operands) {
-            if let Some(operand) = operand.get(..n) {
-                rest[..n].copy_from_slice(operand);
-            }
-        }
-    }
-    let mut tiles = rest.each_ref();
-    if n == TILE {
-        for (tile, operand) in zip(&mut tiles, operands) {
-            if let Some(chunk) = operand.first_chunk() {
-                *tile = chunk;
-            }
-        }
-    }
-    tiles
+pub(super) type Tile<T> = [T; TILE];
+
+/// Operands in tiles.
+pub(super) struct Tiles<'a, T, const J: usize> {
+    whole: [&'a [Tile<T>]; J],
+    /// What is left at the end, filled up; for a number that repeats, all there is.
+    pub rest: [Tile<T>; J],
 }
 
-/// Each operand from element `start` on.
-#[inline(always)]
-fn skip<'a, T, const J: usize>(operands: &[&'a [T]], start: usize) -> [&'a [T]; J] {
-    let mut rests = [&[][..]; J];
-    for (rest, operand) in zip(&mut rests, operands) {
-        *rest = &operand[start..];
+impl<'a, T: Float, const J: usize> Tiles<'a, T, J> {
+    #[inline(always)]
+    pub fn new(operands: &[&'a [T]]) -> Self {
+        let (mut whole, mut rest) = ([&[][..]; J], [[T::ONE; TILE]; J]);
+        for ((whole, rest), operand) in zip(zip(&mut whole, &mut rest), operands) {
+            let (tiles, end) = operand.as_chunks();
+            *whole = tiles;
+            match operand {
+                [x] => rest.fill(*x),
+                _ => rest[..end.len()].copy_from_slice(end),
+            }
+        }
+        Tiles { whole, rest }
     }
-    rests
+
+    /// The same, and the compiler knows nothing about them: seeing how the rest was made, it reads its numbers one
+    /// by one before the loop, and no longer as vectors.
+    #[inline(always)]
+    pub fn opaque(&self) -> &Self {
+        black_box(self)
+    }
+
+    /// Tile number `t` of each. An array that is made at once: written one by one, its pointers may be stored as
+    /// vectors and read back as numbers, for which the processor waits until all tiles before are done.
+    #[inline(always)]
+    pub fn at(&self, t: usize) -> [&Tile<T>; J] {
+        std::array::from_fn(|i| self.whole[i].get(t).unwrap_or(&self.rest[i]))
+    }
 }
 
-/// Writes `n` elements to each output that is wanted.
+/// Writes tile number `t` to each output of the given length; others are sums, or not wanted.
 #[inline(always)]
 pub(super) fn write<T: Float>(
     outs: &mut [&mut [T]],
-    start: usize,
-    n: usize,
-    results: &[[T; TILE]],
+    len: usize,
+    t: usize,
+    results: &[Tile<T>],
 ) {
     for (out, result) in zip(outs, results) {
-        if out.is_empty() {
-            continue;
-        }
-        match out[start..].first_chunk_mut() {
-            Some(out) if n == TILE => *out = *result,
-            _ => out[start..][..n].copy_from_slice(&result[..n]),
+        if out.len() == len {
+            let (whole, end) = out.as_chunks_mut();
+            match whole.get_mut(t) {
+                Some(tile) => *tile = *result,
+                None => write_rest(end, result),
+            }
         }
     }
+}
+
+/// A function of its own: both ways of copying in one place become a single one of any length, which is a call into
+/// the C library.
+#[cold]
+#[inline(never)]
+fn write_rest<T: Float>(end: &mut [T], result: &Tile<T>) {
+    end.copy_from_slice(&result[..end.len()]);
 }
 
 /// The values of a rule.
 pub(crate) fn forward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
     rule: &R,
+    len: usize,
     ins: &[&[T]],
     outs: &mut [&mut [T]],
 ) {
-    run(&Forward::<R, I, O>(*rule), ins, outs);
+    run(&Forward::<R, I, O>(*rule), len, ins, outs);
 }
 
 /// A rule as a kernel: reading 1.
@@ -87,7 +105,7 @@ struct Forward<R, const I: usize, const O: usize>(R);
 
 impl<R, const I: usize, const O: usize> Forward<R, I, O> {
     #[inline(always)]
-    fn tile<T: Float, const FMA: bool>(&self, x: [&[T; TILE]; I], out: &mut [[T; TILE]; O])
+    fn tile<T: Float, const FMA: bool>(&self, x: [&Tile<T>; I], out: &mut [Tile<T>; O])
     where
         R: Rule<I, O>,
     {
@@ -106,20 +124,19 @@ impl<R, const I: usize, const O: usize> Forward<R, I, O> {
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Forward<R, I, O> {
     #[inline(always)]
-    fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
-        let (len, mut rest) = (ins[0].len(), [[T::ONE; TILE]; I]);
-        let mut y = [[T::ZERO; TILE]; O];
-        for start in (0..len).step_by(TILE) {
-            let n = TILE.min(len - start);
-            self.tile::<T, FMA>(tiles(skip(ins, start), n, &mut rest), &mut y);
-            write(outs, start, n, &y);
+    fn run<const FMA: bool>(&self, len: usize, ins: &[&[T]], outs: &mut [&mut [T]]) {
+        let (tiles, mut y) = (Tiles::new(ins), [[T::ZERO; TILE]; O]);
+        let x = tiles.opaque();
+        for t in 0..len.div_ceil(TILE) {
+            self.tile::<T, FMA>(x.at(t), &mut y);
+            write(outs, len, t, &y);
         }
     }
 }
 
 /// A rule in place: reading 1 again, for optimisers. The first `O` inputs are the old states, which are
 /// the outputs' own contents; or, where `moved`, the first of the kernel's inputs, for a state that
-/// somebody else still holds. Then come the kernel's other inputs, then `scalars`.
+/// somebody else still holds. Then come the kernel's other input, a gradient, and `scalars`.
 pub(crate) struct InPlace<'a, R, T, const I: usize, const O: usize> {
     pub rule: R,
     pub moved: [bool; O],
@@ -127,71 +144,86 @@ pub(crate) struct InPlace<'a, R, T, const I: usize, const O: usize> {
 }
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> InPlace<'_, R, T, I, O> {
-    /// Tiles for what is left at the end; those of the scalars stand there already.
+    /// What there is of the operands before the loop: all but the whole tiles of the states that are written.
     #[inline(always)]
-    pub(super) fn filled(&self) -> [[T; TILE]; I] {
-        let mut rest = [[T::ONE; TILE]; I];
-        for (tile, &x) in zip(&mut rest[I - self.scalars.len()..], self.scalars) {
-            tile.fill(x);
+    pub(super) fn operands<'t>(&self, ins: &[&'t [T]], states: &[&mut [T]]) -> Tiles<'t, T, I> {
+        let mut operands = [&[][..]; I];
+        let mut ins = ins.iter();
+        for i in 0..=O {
+            if i == O || self.moved[i] {
+                operands[i] = ins.next().map_or(&[], |x| *x);
+            }
         }
-        rest
+        let mut tiles = Tiles::new(&operands);
+        for (i, state) in states.iter().enumerate().filter(|(i, _)| !self.moved[*i]) {
+            let (_, end) = state.as_chunks::<TILE>();
+            tiles.rest[i][..end.len()].copy_from_slice(end);
+        }
+        for (rest, &x) in zip(&mut tiles.rest[O + 1..], self.scalars) {
+            rest.fill(x);
+        }
+        tiles
     }
 
-    /// Each input from element `start` on; no elements for scalars.
+    /// Tile number `t` of each operand.
     #[inline(always)]
-    pub(super) fn operands<'t>(
+    pub(super) fn at<'t>(
         &self,
-        ins: &[&'t [T]],
+        operands: &'t Tiles<'t, T, I>,
         states: &'t [&mut [T]],
-        start: usize,
-    ) -> [&'t [T]; I] {
-        let mut operands = [&[][..]; I];
-        let mut next = 0;
-        for i in 0..I - self.scalars.len() {
-            operands[i] = if i < O && !self.moved[i] {
-                &states[i][start..]
-            } else {
-                next += 1;
-                &ins[next - 1][start..]
+        t: usize,
+    ) -> [&'t Tile<T>; I] {
+        let rest = &operands.rest;
+        std::array::from_fn(|i| {
+            let whole = match i < O && !self.moved[i] {
+                true => states[i].as_chunks().0,
+                false => operands.whole[i],
             };
-        }
-        operands
+            if i > O { &rest[i] } else { whole.get(t).unwrap_or(&rest[i]) }
+        })
     }
 }
 
 impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for InPlace<'_, R, T, I, O> {
     #[inline(always)]
-    fn run<const FMA: bool>(&self, ins: &[&[T]], states: &mut [&mut [T]]) {
-        let (len, mut rest) = (states[0].len(), self.filled());
-        let mut y = [[T::ZERO; TILE]; O];
-        for start in (0..len).step_by(TILE) {
-            let n = TILE.min(len - start);
-            let x = self.operands(ins, states, start);
-            Forward::<R, I, O>(self.rule).tile::<T, FMA>(tiles(x, n, &mut rest), &mut y);
-            write(states, start, n, &y);
+    fn run<const FMA: bool>(&self, len: usize, ins: &[&[T]], states: &mut [&mut [T]]) {
+        let (tiles, mut y) = (self.operands(ins, states), [[T::ZERO; TILE]; O]);
+        let operands = tiles.opaque();
+        for t in 0..len.div_ceil(TILE) {
+            let x = self.at(operands, states, t);
+            Forward::<R, I, O>(self.rule).tile::<T, FMA>(x, &mut y);
+            write(states, len, t, &y);
         }
     }
 }
 
+/// Inputs from which a rule is worth a second kernel, for the cotangents of the first half of them: an update of Adam
+/// has twelve, and those of its β and ε are seldom asked for.
+const MANY: usize = 8;
+
 /// The cotangents of a rule's inputs, from its inputs and the cotangents of its results.
 pub(crate) fn backward<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
     rule: &R,
+    len: usize,
     ins: &[&[T]],
     outs: &mut [&mut [T]],
 ) {
-    run(&Backward::<R, I, O>(*rule), ins, outs);
+    if const { I >= MANY } && outs[I / 2..].iter().all(|out| out.is_empty()) {
+        return run(&Backward::<R, I, O, true>(*rule), len, ins, outs);
+    }
+    run(&Backward::<R, I, O, false>(*rule), len, ins, outs);
 }
 
-/// The derivative of a rule as a kernel: reading 2.
-struct Backward<R, const I: usize, const O: usize>(R);
+/// The derivative of a rule as a kernel: reading 2. With `HALF`, of the first half of its inputs only.
+struct Backward<R, const I: usize, const O: usize, const HALF: bool>(R);
 
-impl<R, const I: usize, const O: usize> Backward<R, I, O> {
+impl<R, const I: usize, const O: usize, const HALF: bool> Backward<R, I, O, HALF> {
     #[inline(always)]
     fn tile<T: Float, const FMA: bool>(
         &self,
-        x: [&[T; TILE]; I],
-        g: [&[T; TILE]; O],
-        out: &mut [[T; TILE]; I],
+        x: [&Tile<T>; I],
+        g: [&Tile<T>; O],
+        out: &mut [Tile<T>; I],
     ) where
         R: Rule<I, O>,
     {
@@ -203,7 +235,7 @@ impl<R, const I: usize, const O: usize> Backward<R, I, O> {
             for o in 0..O {
                 cotangents[o] = g[o][k];
             }
-            let pulled = pull::<T, R, I, O, FMA>(&self.0, point, cotangents);
+            let pulled = pull::<T, R, I, O, FMA, HALF>(&self.0, point, cotangents);
             for i in 0..I {
                 out[i][k] = pulled[i];
             }
@@ -211,18 +243,30 @@ impl<R, const I: usize, const O: usize> Backward<R, I, O> {
     }
 }
 
-impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Body<T> for Backward<R, I, O> {
+impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize, const HALF: bool> Body<T>
+    for Backward<R, I, O, HALF>
+{
     #[inline(always)]
-    fn run<const FMA: bool>(&self, ins: &[&[T]], outs: &mut [&mut [T]]) {
+    fn run<const FMA: bool>(&self, len: usize, ins: &[&[T]], outs: &mut [&mut [T]]) {
         let (x, g) = ins.split_at(I);
-        let (len, mut rest, mut rest_g) = (x[0].len(), [[T::ONE; TILE]; I], [[T::ONE; TILE]; O]);
-        let mut out = [[T::ZERO; TILE]; I];
-        for start in (0..len).step_by(TILE) {
-            let n = TILE.min(len - start);
-            let x = tiles(skip(x, start), n, &mut rest);
-            let g = tiles(skip(g, start), n, &mut rest_g);
-            self.tile::<T, FMA>(x, g, &mut out);
-            write(outs, start, n, &out);
+        let (x, g) = (Tiles::new(x), Tiles::new(g));
+        let (x, g) = (x.opaque(), g.opaque());
+        let (mut out, mut sums) = ([[T::ZERO; TILE]; I], [[T::ZERO; TILE]; I]);
+        let is_sum = |out: &[T]| out.len() == 1 && len > 1;
+        for t in 0..len.div_ceil(TILE) {
+            self.tile::<T, FMA>(x.at(t), g.at(t), &mut out);
+            write(outs, len, t, &out);
+            let n = TILE.min(len - t * TILE);
+            for i in 0..I {
+                if is_sum(outs[i]) {
+                    zip(&mut sums[i], &out[i][..n]).for_each(|(sum, &x)| *sum += x);
+                }
+            }
+        }
+        for (out, sum) in zip(outs, &sums) {
+            if is_sum(out) {
+                out[0] += sum_slice(sum);
+            }
         }
     }
 }
@@ -262,7 +306,7 @@ pub(crate) fn slopes<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
             let (Some(x), Some(g)) = (x.first_chunk(), g.first_chunk()) else {
                 unreachable!("a number an input and a result")
             };
-            zip(self.2, pull::<T, R, I, O, FMA>(self.0, *x, *g)).for_each(|(to, g)| *to = g);
+            zip(self.2, pull::<T, R, I, O, FMA, false>(self.0, *x, *g)).for_each(|(to, g)| *to = g);
         }
     }
     dispatch(Slopes(rule, [x, g], out));
@@ -270,14 +314,24 @@ pub(crate) fn slopes<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
 
 /// The cotangents of the inputs of one element: reading 2.
 #[inline(always)]
-fn pull<T: Float, R: Rule<I, O>, const I: usize, const O: usize, const FMA: bool>(
+fn pull<
+    T: Float,
+    R: Rule<I, O>,
+    const I: usize,
+    const O: usize,
+    const FMA: bool,
+    const HALF: bool,
+>(
     rule: &R,
     x: [T; I],
     g: [T; O],
 ) -> [T; I] {
     let mut duals = [Dual::<Num<T, FMA>, I>::constant(Num(T::ZERO)); I];
     for i in 0..I {
-        duals[i] = Dual::input(Num(x[i]), i);
+        duals[i].value = Num(x[i]);
+        if !HALF || i < I / 2 {
+            duals[i].tangents[i] = Num(T::ONE);
+        }
     }
     let y = rule.eval(duals);
     let mut out = [T::ZERO; I];

@@ -66,9 +66,9 @@ pub trait Rule<const I: usize, const O: usize>:
     }
 }
 
-/// A kernel of a rule over slices of equal length.
+/// A kernel of a rule over slices of the given length, or of one number that stands for all.
 #[doc(hidden)]
-pub type Pass<R, T> = fn(&R, &[&[T]], &mut [&mut [T]]);
+pub type Pass<R, T> = fn(&R, usize, &[&[T]], &mut [&mut [T]]);
 
 /// A kernel of a rule at a single point, from its inputs in a row.
 #[doc(hidden)]
@@ -129,11 +129,11 @@ pub(crate) use rules;
 macro_rules! compiled {
     ($name:ident $t:ident $rule:ident $inputs:ident) => {
         fn $name() -> $crate::rule::Kernels<$rule, $t> {
-            fn forward(rule: &$rule, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
-                $crate::rule::forward::<$t, $rule, $inputs, 1>(rule, ins, outs);
+            fn forward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::forward::<$t, $rule, $inputs, 1>(rule, len, ins, outs);
             }
-            fn backward(rule: &$rule, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
-                $crate::rule::backward::<$t, $rule, $inputs, 1>(rule, ins, outs);
+            fn backward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::backward::<$t, $rule, $inputs, 1>(rule, len, ins, outs);
             }
             fn value(rule: &$rule, x: &[$t], y: &mut [$t]) {
                 $crate::rule::value::<$t, $rule, $inputs, 1>(rule, x, y);
