@@ -1,9 +1,58 @@
 //! Hyperparameters with bounds: parameters that live on the whole line and stand for a number within.
+//!
+//! On the line of floating-point numbers, exp and sigmoid do reach their bounds. So the numbers end a little
+//! before, where the derivative is 0.
 
-use gradus_autograd::{Float, Param, Tape, Tensor, Var};
+use gradus_autograd::{Float, Fuse, Literal, Param, Real, Rule, Tape, Tensor, Var};
 use gradus_derive::Module;
 
-/// A number above 0: its logarithm is the parameter. For learning rates, decays, ε, λ.
+/// [`Positive`] is within 2⁻¹⁰⁰ and 2¹⁰⁰.
+const LOG: f64 = 100.0 * std::f64::consts::LN_2;
+/// [`Fraction`] is within 2⁻²⁰ and 1 − 2⁻²⁰, in either precision; this is the logit of the latter.
+const LOGIT: f64 = 13.862_942_657_524_135;
+
+/// e^x for x within ±[`LOG`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct BoundedExp;
+
+impl Rule<1, 1> for BoundedExp {
+    fn name(&self) -> &'static str {
+        "positive"
+    }
+    #[inline(always)]
+    fn eval<R: Real>(&self, [x]: [R; 1]) -> [R; 1]
+    where
+        f64: Literal<R>,
+    {
+        [x.maximum(R::lit(-LOG)).minimum(R::lit(LOG)).exp()]
+    }
+}
+
+/// The sigmoid of x for x within ±[`LOGIT`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct BoundedSigmoid;
+
+impl Rule<1, 1> for BoundedSigmoid {
+    fn name(&self) -> &'static str {
+        "fraction"
+    }
+    #[inline(always)]
+    fn eval<R: Real>(&self, [x]: [R; 1]) -> [R; 1]
+    where
+        f64: Literal<R>,
+    {
+        [x.maximum(R::lit(-LOGIT)).minimum(R::lit(LOGIT)).sigmoid()]
+    }
+}
+
+/// The number that a rule makes of a parameter, in 64 bits.
+fn number<T: Float>(rule: impl Rule<1, 1>, param: &Param<T>) -> f64 {
+    let [y] = rule.eval([param.value().item().to_f64()]);
+    y
+}
+
+/// A number above 0: its logarithm is the parameter. For learning rates, decays, ε, λ. Within 2⁻¹⁰⁰ and 2¹⁰⁰ (about
+/// 1e-30 and 1e30), wherever the parameter goes.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -24,26 +73,30 @@ impl<T: Float> Positive<T> {
     /// A number above 0.
     ///
     /// # Panics
-    /// When it is not above 0, or not finite.
+    /// When it is not within 2⁻¹⁰⁰ and 2¹⁰⁰.
     #[track_caller]
     pub fn new(value: f64) -> Self {
-        assert!(value > 0.0 && value.is_finite(), "Positive: {value} is not above 0 and finite");
+        assert!(
+            value.ln().abs() <= LOG,
+            "Positive: {value:?} is not within 1e-30 and 1e30: it stands for its logarithm"
+        );
         Positive { log: Param::new(Tensor::scalar(T::of(value.ln()))) }
     }
 
     /// The number.
     pub fn value(&self) -> f64 {
-        self.log.value().item().to_f64().exp()
+        number(BoundedExp, &self.log)
     }
 
-    /// The number on a tape: exp of the parameter.
+    /// The number on a tape: exp of the parameter, within bounds.
     #[track_caller]
     pub fn var<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
-        tape.param(&self.log).exp()
+        BoundedExp.fuse([tape.param(&self.log)])[0]
     }
 }
 
-/// A number between 0 and 1: its logit, ln(x/(1 − x)), is the parameter. For betas, momentum, dropout rates.
+/// A number between 0 and 1: its logit, ln(x/(1 − x)), is the parameter. For betas, momentum, dropout rates. Within
+/// 2⁻²⁰ and 1 − 2⁻²⁰, wherever the parameter goes.
 #[derive(Clone, Debug, Module)]
 pub struct Fraction<T: Float = f32> {
     /// Its logit.
@@ -54,21 +107,24 @@ impl<T: Float> Fraction<T> {
     /// A number between 0 and 1.
     ///
     /// # Panics
-    /// When it is not between 0 and 1; the bounds themselves have no logit.
+    /// When it is not within 2⁻²⁰ and 1 − 2⁻²⁰: 0 and 1 themselves have no logit.
     #[track_caller]
     pub fn new(value: f64) -> Self {
-        assert!(value > 0.0 && value < 1.0, "Fraction: {value} is not between 0 and 1");
+        assert!(
+            (value / (1.0 - value)).ln().abs() <= LOGIT,
+            "Fraction: {value:?} is not within 1e-6 and 1 - 1e-6: it stands for its logit"
+        );
         Fraction { logit: Param::new(Tensor::scalar(T::of((value / (1.0 - value)).ln()))) }
     }
 
     /// The number.
     pub fn value(&self) -> f64 {
-        1.0 / (1.0 + (-self.logit.value().item().to_f64()).exp())
+        number(BoundedSigmoid, &self.logit)
     }
 
-    /// The number on a tape: sigmoid of the parameter.
+    /// The number on a tape: sigmoid of the parameter, within bounds.
     #[track_caller]
     pub fn var<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
-        tape.param(&self.logit).sigmoid()
+        BoundedSigmoid.fuse([tape.param(&self.logit)])[0]
     }
 }

@@ -1,6 +1,6 @@
 //! Gradient clipping.
 
-use gradus_autograd::{Float, Gradients, Module, Path, Tape, Var};
+use gradus_autograd::{Float, Gradients, Module, Path, Tape, Tensor, Var};
 
 use crate::StepError;
 
@@ -28,6 +28,11 @@ pub enum Clip<N = f64> {
 }
 
 impl<N> Clip<N> {
+    pub(crate) fn threshold(self) -> N {
+        let (Clip::Value(c) | Clip::Norm(c) | Clip::GlobalNorm(c)) = self;
+        c
+    }
+
     /// With another threshold.
     pub(crate) fn map<M>(self, f: impl FnOnce(N) -> M) -> Clip<M> {
         match self {
@@ -44,21 +49,46 @@ impl<'t, T: Float> Clip<Var<'t, T>> {
         let each = |clip: &dyn Fn(Var<'t, T>) -> Var<'t, T>| {
             gradients.iter().map(|g| g.map(clip)).collect()
         };
-        // max(‖g‖, c) has no slope in g where nothing is clipped, so that the root may be that of 0.
-        let scale = |squares: Var<'t, T>, c: Var<'t, T>| c / squares.sqrt().maximum(c);
         match self {
             Clip::Value(c) => each(&|g| g.maximum(-c).minimum(c)),
-            Clip::Norm(c) => each(&|g| g * scale((g * g).sum(), c)),
+            Clip::Norm(c) => each(&|g| g * scale(&[g], c)),
             Clip::GlobalNorm(c) => {
-                let squares = gradients.iter().flatten().map(|&g| (g * g).sum());
-                match squares.reduce(|a, b| a + b) {
-                    Some(squares) => {
-                        let scale = scale(squares, c);
-                        each(&|g| g * scale)
-                    }
-                    None => gradients.to_vec(),
+                let all: Vec<_> = gradients.iter().flatten().copied().collect();
+                if all.is_empty() {
+                    return gradients.to_vec();
                 }
+                let scale = scale(&all, c);
+                each(&|g| g * scale)
             }
+        }
+    }
+}
+
+/// c/max(‖g‖, c), the norm being that of all gradients.
+fn scale<'t, T: Float>(gradients: &[Var<'t, T>], c: Var<'t, T>) -> Var<'t, T> {
+    let norm = |unit: f64| {
+        let in_units = |g: Var<'t, T>| if unit == 1.0 { g } else { g / unit };
+        let squares = gradients.iter().map(|&g| in_units(g).powf(2.0).sum());
+        let norm = squares.reduce(|a, b| a + b).map(|squares| squares.sqrt());
+        norm.map_or(c, |norm| if unit == 1.0 { norm } else { norm * unit })
+    };
+    let mut length = norm(1.0);
+    if !length.item().is_finite() {
+        // The squares of large numbers are infinite, and all gradients would become 0.
+        let largest = gradients.iter().flat_map(|g| g.value().to_vec()).map(|g| g.to_f64().abs());
+        length = norm(largest.fold(1.0, f64::max));
+    }
+    // The maximum has no slope in g where nothing is clipped, so that the root may be that of 0.
+    c / length.maximum(c)
+}
+
+impl<N> Clip<N> {
+    /// Whether a gradient can be clipped: scaling by a norm that is not finite would spread that to all elements,
+    /// and NaN has no place between two numbers.
+    pub(crate) fn can<T: Float>(&self, gradient: &Tensor<T>) -> bool {
+        match self {
+            Clip::Value(_) => !gradient.to_vec().into_iter().any(|g| g.is_nan()),
+            Clip::Norm(_) | Clip::GlobalNorm(_) => gradient.first_non_finite().is_none(),
         }
     }
 }
@@ -71,22 +101,19 @@ impl Clip {
         gradients: &Gradients<T>,
     ) -> Result<Gradients<T>, StepError> {
         let tape = Tape::new();
-        let (mut params, mut given) = (Vec::new(), Vec::new());
+        let (mut params, mut given, mut result) = (Vec::new(), Vec::new(), Ok(()));
         model.visit(Path::root(), &mut |path, param| {
             if let Some(gradient) = gradients.param(param).filter(|_| param.is_trained()) {
-                params.push((path.to_string(), param));
+                if result.is_ok() && !self.can(gradient) {
+                    result = Err(StepError::not_finite(path));
+                }
+                params.push(param);
                 given.push(Some(tape.constant(gradient.clone())));
             }
         });
+        result?;
         let clipped = self.map(|c| tape.number(c)).apply(&given);
-        let clipped: Vec<_> = clipped.into_iter().flatten().map(|g| g.value()).collect();
-        if clipped.iter().any(|g| g.first_non_finite().is_some()) {
-            // One NaN makes the norm of all NaN: it came from the gradient that is not finite itself.
-            let is_bad =
-                |g: &Option<Var<T>>| g.is_some_and(|g| g.value().first_non_finite().is_some());
-            let at = given.iter().position(is_bad).unwrap_or(0);
-            return Err(StepError::NotFinite { path: params[at].0.clone() });
-        }
-        Ok(Gradients::of_params(params.into_iter().map(|(_, param)| param).zip(clipped)))
+        let clipped = clipped.into_iter().flatten().map(|g| g.value());
+        Ok(Gradients::of_params(params.into_iter().zip(clipped)))
     }
 }

@@ -11,6 +11,7 @@
 mod adam;
 mod bounded;
 mod clip;
+mod group;
 mod hypergradient;
 mod optimizer;
 mod schedule;

@@ -8,6 +8,7 @@ use gradus_autograd::{Float, Fuse, Gradients, Module, ParamId, Path, Rule, Tenso
 use smallvec::SmallVec;
 
 use crate::Clip;
+use crate::group::{Changed, Group};
 
 /// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
 /// numbers of a step, and the update of an element. An [`Optimizer`] runs them in place;
@@ -55,19 +56,6 @@ pub(crate) fn place_of<R: UpdateRule>(
         Some(place) => place,
         None => panic!("this is not a field that a gradient can be taken for"),
     }
-}
-
-/// How the hyperparameters of a group change with the main ones: by this factor, 0 where it has its own.
-pub(crate) fn follows<R: UpdateRule>(main: &R, group: &Option<(R, f64)>) -> SmallVec<[f64; 8]> {
-    let mut main = main.clone();
-    let Some((own, ratio)) = group else { return SmallVec::from_elem(1.0, main.hyper().len()) };
-    let mut own = own.clone();
-    let pairs = std::iter::zip(main.hyper(), own.hyper()).enumerate();
-    let factor = |(place, (main, own)): (usize, (&mut f64, &mut f64))| match place {
-        0 => *ratio,
-        _ => f64::from(u8::from(main == own)),
-    };
-    pairs.map(factor).collect()
 }
 
 /// The numbers of a step.
@@ -149,6 +137,12 @@ pub enum StepError {
     },
 }
 
+impl StepError {
+    pub(crate) fn not_finite(path: Path<'_>) -> Self {
+        StepError::NotFinite { path: path.to_string() }
+    }
+}
+
 /// A training step: what a training loop needs of an optimiser.
 pub trait Step<T: Float>: Send {
     /// Applies running statistics, then updates every trained parameter that has a gradient.
@@ -209,27 +203,12 @@ pub struct Optimizer<R: UpdateRule, T: Float = f32> {
     pub(crate) clip: Option<Clip>,
 }
 
-#[derive(Clone)]
-struct Group<R> {
-    holds: Arc<dyn Fn(&str) -> bool + Send + Sync>,
-    change: Arc<dyn Fn(&mut R) + Send + Sync>,
-    /// The main learning rate when the group was made: a schedule may have changed it since.
-    main_lr: f64,
-}
-
-impl<R> Debug for Group<R> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Group")
-    }
-}
-
 /// What is kept for one parameter.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<R, T: Float> {
     id: ParamId,
     path: String,
-    /// The rule of its group, and its learning rate as a part of the main one.
-    pub group: Option<(R, f64)>,
+    pub group: Option<Changed<R>>,
     pub step: u64,
     pub moments: Vec<Tensor<T>>,
     /// How the last update changed with each hyperparameter that is trained.
@@ -239,14 +218,7 @@ pub(crate) struct Slot<R, T: Float> {
 impl<R: UpdateRule, T: Float> Slot<R, T> {
     /// The rule for this parameter, which may be that of its group.
     pub fn rule(&self, main: &R) -> R {
-        match &self.group {
-            None => main.clone(),
-            Some((own, ratio)) => {
-                let mut own = own.clone();
-                own.set_lr(main.lr() * ratio);
-                own
-            }
-        }
+        self.group.as_ref().map_or_else(|| main.clone(), |group| group.rule(main))
     }
 }
 
@@ -287,8 +259,10 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         Optimizer { rule, groups: Vec::new(), slots: Vec::new(), clip: None }
     }
 
-    /// Other hyperparameters for the parameters whose path `holds`; the last group that holds wins. A
-    /// learning rate of its own keeps its ratio to the main one when that changes.
+    /// Other hyperparameters for the parameters whose path `holds`; the last group that holds wins.
+    ///
+    /// A field that `change` scales goes on following the main one, one that it sets stays; but a learning rate
+    /// that it sets keeps its ratio to the main one when that changes.
     pub fn group(
         mut self,
         holds: impl Fn(&str) -> bool + Send + Sync + 'static,
@@ -300,7 +274,13 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     }
 
     /// Clips the gradients before each step: `.clip(Clip::GlobalNorm(1.0))`.
+    ///
+    /// # Panics
+    /// When the threshold is not above 0, or not finite.
+    #[track_caller]
     pub fn clip(mut self, clip: Clip) -> Self {
+        let c = clip.threshold();
+        assert!(c > 0.0 && c.is_finite(), "clip: a threshold of {c} is not above 0 and finite");
         self.clip = Some(clip);
         self
     }
@@ -310,24 +290,10 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         &self.rule
     }
 
-    /// Groups follow a change of the main hyperparameters.
-    pub(crate) fn refresh_groups(&mut self) {
-        for at in 0..self.slots.len() {
-            if self.slots[at].group.is_some() {
-                self.slots[at].group = self.group_of(&self.slots[at].path);
-            }
-        }
-    }
-
-    /// The rule of the group that a parameter is in, and its learning rate as a part of the main one; `None`
-    /// for the main group.
-    pub(crate) fn group_of(&self, path: &str) -> Option<(R, f64)> {
+    /// What the group of a parameter makes of the main rule; `None` for the main group.
+    pub(crate) fn group_of(&self, path: &str) -> Option<Changed<R>> {
         let group = self.groups.iter().rev().find(|group| (group.holds)(path))?;
-        let (mut rule, main) = (self.rule.clone(), group.main_lr);
-        rule.set_lr(main);
-        (group.change)(&mut rule);
-        let ratio = if main == 0.0 { 1.0 } else { rule.lr() / main };
-        Some((rule, ratio))
+        Some(group.changed(&self.rule))
     }
 
     pub(crate) fn has_groups(&self) -> bool {
@@ -364,10 +330,10 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             moment.make_mut();
             moment
         };
-        let rule = group.as_ref().map_or(&self.rule, |(rule, _)| rule);
-        let moments = (0..rule.moments()).map(|_| zeros()).collect();
+        let mut slot = Slot { id, path, group, step: 0, moments: Vec::new(), tangents: Vec::new() };
+        slot.moments = (0..slot.rule(&self.rule).moments()).map(|_| zeros()).collect();
         let at = guess.min(self.slots.len());
-        self.slots.insert(at, Slot { id, path, group, step: 0, moments, tangents: Vec::new() });
+        self.slots.insert(at, slot);
         at
     }
 }

@@ -5,13 +5,17 @@ use std::iter::zip;
 use gradus_autograd::{Dual, Float, Fuse, Gradients, Module, Param, Path, Rule, Tape, Tensor, Var};
 use smallvec::SmallVec;
 
-use crate::optimizer::{OfStep, OncePerStep, Scalars, follows, place_of, states};
+use crate::optimizer::{OfStep, OncePerStep, Scalars, place_of, states};
 use crate::{Formulas, Fraction, Optimizer, Positive, Step, StepError, UpdateRule};
 
 /// An optimiser whose hyperparameters are trained by another one, step by step (Chandra et al. 2022, "Gradient
 /// Descent: The Ultimate Optimizer"): the gradient of the loss says how a weight should have been changed by the
 /// last step, and so what its hyperparameters should have been. The change takes effect with the next step: so
 /// one pass over the weights does everything.
+///
+/// A step of the other optimiser that is too long throws a hyperparameter to its bound: choose one that limits its
+/// steps, as Adam, or clip (`Sgd::new(0.1).clip(Clip::Value(1.0))`). A learning rate of 0, from a schedule, stays 0
+/// until the schedule sets another one.
 ///
 /// Only the last update is looked at, older ones are taken as given; for the derivative through a whole run see
 /// [`hypergradient`](crate::hypergradient()). Each hyperparameter keeps a tensor for each parameter. A trained
@@ -50,10 +54,10 @@ impl<R: UpdateRule, T: Float> Tuned<R, T> {
     /// Trains the logarithm of a hyperparameter, which stays above 0: `.positive(|h| &mut h.lr)`.
     ///
     /// # Panics
-    /// When it is not above 0, or the field is not one that a gradient can be taken for.
+    /// When it is not above 0, the field is not one that a gradient can be taken for, or is trained already.
     #[track_caller]
     pub fn positive(mut self, field: impl FnOnce(&mut R) -> &mut f64) -> Self {
-        let place = place_of(&mut self.base.rule, field);
+        let place = self.place(field);
         let value = Positive::new(*self.base.rule.hyper()[place]);
         self.trained.push(Trained { place, value: Value::Positive(value) });
         self
@@ -62,13 +66,23 @@ impl<R: UpdateRule, T: Float> Tuned<R, T> {
     /// Trains the logit of a hyperparameter, which stays between 0 and 1: `.fraction(|h| &mut h.beta1)`.
     ///
     /// # Panics
-    /// When it is not between 0 and 1, or the field is not one that a gradient can be taken for.
+    /// When it is not between 0 and 1, the field is not one that a gradient can be taken for, or is trained
+    /// already.
     #[track_caller]
     pub fn fraction(mut self, field: impl FnOnce(&mut R) -> &mut f64) -> Self {
-        let place = place_of(&mut self.base.rule, field);
+        let place = self.place(field);
         let value = Fraction::new(*self.base.rule.hyper()[place]);
         self.trained.push(Trained { place, value: Value::Fraction(value) });
         self
+    }
+
+    /// The number of a hyperparameter that is not trained yet.
+    #[track_caller]
+    fn place(&mut self, field: impl FnOnce(&mut R) -> &mut f64) -> usize {
+        let place = place_of(&mut self.base.rule, field);
+        let is_known = self.trained.iter().any(|one| one.place == place);
+        assert!(!is_known, "tuned_by: this hyperparameter is trained already");
+        place
     }
 
     /// The hyperparameters as they are now.
@@ -89,9 +103,11 @@ impl<R: UpdateRule, T: Float> Tuned<R, T> {
             self.outer.step(&mut self.trained, &loss.backward());
         }
         for one in &self.trained {
-            *self.base.rule.hyper()[one.place] = one.value.number();
+            let number = &mut *self.base.rule.hyper()[one.place];
+            if *number != 0.0 {
+                *number = one.value.number();
+            }
         }
-        self.base.refresh_groups();
     }
 }
 
@@ -106,9 +122,10 @@ impl<R: UpdateRule, T: Float> Step<T> for Tuned<R, T> {
         self.base.each(model, gradients, |main, slot, p, g| {
             let rule = slot.rule(main);
             let numbers = numbers.get(slot.step, slot.group.is_some(), || {
-                let (of, factors) = (|| OfStep::new(&rule), follows(main, &slot.group));
+                let of = || OfStep::new(&rule);
                 let change = |one: &Trained| {
-                    let factor = factors[one.place];
+                    let factor =
+                        slot.group.as_ref().map_or(1.0, |group| group.factors()[one.place]);
                     rule.formulas(slot.step, Change { of: of(), place: one.place, factor })
                 };
                 Numbers {
@@ -131,7 +148,7 @@ impl<R: UpdateRule, T: Float> Step<T> for Tuned<R, T> {
     }
     fn set_lr(&mut self, lr: f64) {
         self.base.set_lr(lr);
-        for one in self.trained.iter_mut().filter(|one| one.place == 0) {
+        for one in self.trained.iter_mut().filter(|one| one.place == 0 && lr != 0.0) {
             one.value.set(lr);
         }
     }

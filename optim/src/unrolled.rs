@@ -3,8 +3,9 @@
 use gradus_autograd::{Float, Fuse, Module, ParamId, Path, Rule, Tape, Tensor, Var};
 use smallvec::SmallVec;
 
-use crate::optimizer::{OncePerStep, follows, place_of};
-use crate::{Clip, Formulas, Optimizer, UpdateRule};
+use crate::group::Changed;
+use crate::optimizer::{OncePerStep, place_of};
+use crate::{Clip, Formulas, Optimizer, StepError, UpdateRule};
 
 /// An optimiser on a tape. Parameters, gradients, moments and hyperparameters are variables; a step rebinds
 /// the parameters of the model on the tape, so that the same `model.forward(x)` goes on from the updated
@@ -48,7 +49,12 @@ pub(crate) struct Slot<'t, T: Float> {
 impl<R: UpdateRule, T: Float> Optimizer<R, T> {
     /// This optimiser on a tape: its hyperparameters, groups and moments are constants there, but for those
     /// that [`with`](Unrolled::with) replaces by variables.
+    ///
+    /// # Panics
+    /// When the tape records nothing.
+    #[track_caller]
     pub fn unrolled<'t>(&self, tape: &'t Tape<T>) -> Unrolled<'t, R, T> {
+        assert!(tape.is_recording(), "unrolled: this tape records nothing: use `Tape::training`");
         let count = self.rule.clone().hyper().len();
         let hyper = SmallVec::from_elem(None, count);
         let clip = self.clip.map(|clip| clip.map(|c| tape.number(c)));
@@ -130,13 +136,24 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     /// Running statistics noted on the tape take effect, too.
     ///
     /// # Panics
-    /// When there are more or fewer gradients than trained parameters, or a shape differs.
+    /// When there are more or fewer gradients than trained parameters, or a shape differs; with clipping, when a
+    /// gradient is not finite.
     #[track_caller]
     pub fn apply<M>(&mut self, model: &M, gradients: &[Option<Var<'t, T>>])
     where
         M: Module<T> + ?Sized,
     {
         let tape = self.tape;
+        let mut trained = 0;
+        model.visit(Path::root(), &mut |_, param| trained += usize::from(param.is_trained()));
+        assert!(
+            gradients.len() == trained,
+            "apply: {} gradients for {trained} trained parameters",
+            gradients.len()
+        );
+        if let Err(error) = self.check(model, gradients) {
+            panic!("apply: {error}");
+        }
         tape.apply_updates();
         let clipped = self.clip.map(|clip| clip.apply(gradients));
         let gradients = clipped.as_deref().unwrap_or(gradients);
@@ -146,57 +163,77 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
             if !param.is_trained() {
                 return;
             }
-            let Some(gradient) = given.next() else {
-                panic!("apply: {} gradients for more trained parameters", gradients.len())
-            };
-            let Some(g) = *gradient else { return };
+            let Some(g) = given.next().copied().flatten() else { return };
             let group = match self.base.has_groups() {
                 true => self.base.group_of(&path.to_string()),
                 false => None,
             };
-            let at = self.slot(path, param.id(), tape.param(param));
+            let own = group.as_ref().map(|group| group.rule(&self.base.rule));
+            let rule = own.as_ref().unwrap_or(&self.base.rule);
+            let at = self.slot(path, param.id(), tape.param(param), rule.moments());
             let slot = &mut self.slots[at];
             slot.step += 1;
             let numbers = numbers.get(slot.step, group.is_some(), || None);
             let (step, moments) = (slot.step, slot.moments.clone());
-            let rule = group.as_ref().map_or(&self.base.rule, |(rule, _)| rule);
+            let rule = own.as_ref().unwrap_or(&self.base.rule);
             let p = tape.param(param);
             let record = Record { p, moments: &moments, g, numbers, hyper: &|| self.hyper(&group) };
             let states = rule.formulas(step, record);
             tape.rebind(param, states[0]);
             self.slots[at].moments = states[1..].into();
         });
-        assert!(given.next().is_none(), "apply: more gradients than trained parameters");
+    }
+
+    /// Whether all gradients can be clipped.
+    pub(crate) fn check<M>(
+        &self,
+        model: &M,
+        gradients: &[Option<Var<'t, T>>],
+    ) -> Result<(), StepError>
+    where
+        M: Module<T> + ?Sized,
+    {
+        let (Some(clip), mut given, mut result) = (&self.clip, gradients.iter(), Ok(())) else {
+            return Ok(());
+        };
+        model.visit(Path::root(), &mut |path, param| {
+            if param.is_trained()
+                && let Some(Some(gradient)) = given.next()
+                && result.is_ok()
+                && !clip.can(&gradient.value())
+            {
+                result = Err(StepError::not_finite(path));
+            }
+        });
+        result
     }
 
     /// The hyperparameters of a group as variables.
-    fn hyper(&self, group: &Option<(R, f64)>) -> SmallVec<[Var<'t, T>; 8]> {
-        let mut own = group.as_ref().map_or(&self.base.rule, |(rule, _)| rule).clone();
-        let factors = follows(&self.base.rule, group).into_iter();
-        let pairs = factors.zip(own.hyper()).enumerate();
-        let one = |(place, (factor, own)): (usize, (f64, &mut f64))| match self.hyper[place] {
-            Some(var) if factor == 1.0 => var,
-            Some(var) if factor != 0.0 => var * factor,
-            _ => self.tape.number(*own),
+    fn hyper(&self, group: &Option<Changed<R>>) -> SmallVec<[Var<'t, T>; 8]> {
+        let main = &self.base.rule;
+        let mut own = group.as_ref().map_or_else(|| main.clone(), |group| group.rule(main));
+        let one = |(place, own): (usize, &mut f64)| {
+            let factor = group.as_ref().map_or(1.0, |group| group.factors()[place]);
+            match self.hyper[place] {
+                Some(var) if factor == 1.0 => var,
+                Some(var) if factor != 0.0 => var * factor,
+                _ => self.tape.number(*own),
+            }
         };
-        pairs.map(one).collect()
+        own.hyper().into_iter().enumerate().map(one).collect()
     }
 
-    /// The place of a parameter's state.
-    fn slot(&mut self, path: Path<'_>, id: ParamId, p: Var<'t, T>) -> usize {
+    /// The place of a parameter's state, for a rule that keeps so many moments.
+    fn slot(&mut self, path: Path<'_>, id: ParamId, p: Var<'t, T>, moments: usize) -> usize {
         if let Some(at) = self.slots.iter().position(|slot| slot.id == id) {
             return at;
         }
-        let (step, moments) = match self.base.state_of(path) {
-            Some((step, moments)) => {
-                (step, moments.iter().map(|m| self.tape.constant(m.clone())).collect())
-            }
-            None => {
-                // As the in-place step does, a rule keeps as many moments as it says.
-                (0, (0..self.base.rule.moments()).map(|_| p.zeros_like()).collect())
-            }
-        };
-        self.slots.push(Slot { id, step, moments });
+        let (step, known) = self.base.state_of(path).unwrap_or((0, &[]));
+        let known = known.iter().filter(|m| *m.shape() == *p.shape());
+        let mut all: SmallVec<[_; 2]> = known.map(|m| self.tape.constant(m.clone())).collect();
+        // A rule may keep more on a tape than it has kept in place: momentum that was 0.
+        all.resize_with(moments, || p.zeros_like());
+        self.slots.push(Slot { id, step, moments: all });
         self.slots.len() - 1
     }
 }

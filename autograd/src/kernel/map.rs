@@ -39,12 +39,7 @@ pub(crate) type Block<'b, T> = dyn Fn(usize, &[&[T]], &mut [&mut [T]]) + Sync + 
 pub(crate) type SumBlock<'b, T> = dyn Fn(&[&[T]], &mut [&mut [T]], &mut [f64]) + Sync + 'b;
 
 /// Runs a body with the best instructions of this processor.
-pub(crate) fn run<T: Float, B: Body<T>>(
-    body: &B,
-    len: usize,
-    ins: &[&[T]],
-    outs: &mut [&mut [T]],
-) {
+pub(crate) fn run<T: Float, B: Body<T>>(body: &B, len: usize, ins: &[&[T]], outs: &mut [&mut [T]]) {
     struct Direct<'k, 'i, 'o, T, B> {
         body: &'k B,
         len: usize,

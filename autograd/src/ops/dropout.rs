@@ -97,13 +97,19 @@ impl<'t, T: Float> Var<'t, T> {
     /// Dropout with a rate that can be learned: each element is scaled by (1 − z)/(1 − rate), where z is close
     /// to 1 with probability `rate` and else close to 0, a smooth function of the rate (Gal, Hron and Kendall 2017,
     /// "Concrete Dropout"). The lower the temperature (0.1 in the paper), the closer it is to [`dropout`](Var::dropout),
-    /// and the steeper its slopes. On a tape in evaluation mode, x itself. The noise follows from the seed of the
+    /// and the steeper its slopes. At a high temperature the mean is no longer that of x: 1.16 times as much at rate
+    /// 0.8 and temperature 0.5. On a tape in evaluation mode, x itself. The noise follows from the seed of the
     /// tape.
     ///
     /// # Panics
     /// When the rate is not a single number within 0 to 1, bounds excluded, or the temperature not above 0.
     #[track_caller]
     pub fn concrete_dropout(self, rate: Var<'t, T>, temperature: f64) -> Var<'t, T> {
+        assert!(
+            rate.shape().product() == 1,
+            "concrete_dropout: rate {:?} is not a single number",
+            rate.shape()
+        );
         let value = rate.item().to_f64();
         assert!(
             value > 0.0 && value < 1.0,

@@ -65,12 +65,7 @@ impl<'a, T: Float, const J: usize> Tiles<'a, T, J> {
 
 /// Writes tile number `t` to each output of the given length; others are sums, or not wanted.
 #[inline(always)]
-pub(super) fn write<T: Float>(
-    outs: &mut [&mut [T]],
-    len: usize,
-    t: usize,
-    results: &[Tile<T>],
-) {
+pub(super) fn write<T: Float>(outs: &mut [&mut [T]], len: usize, t: usize, results: &[Tile<T>]) {
     for (out, result) in zip(outs, results) {
         if out.len() == len {
             let (whole, end) = out.as_chunks_mut();

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::{Kind, Parts, Tape, Var};
+use super::{Inputs, Kind, Parts, Tape, Var};
 use crate::element::Float;
 
 /// A part of the list whose values are worked out when needed.
@@ -80,42 +80,56 @@ impl<T: Float> Tape<T> {
         self.restore(inputs.into_iter().chain(id..id + results));
     }
 
-    /// Works out again all values of the part that `id` is in, if its own is missing.
+    /// Works out again all values of the part that `id` is in, if its own is missing. What that needs of other parts
+    /// is worked out first: a list and no recursion, because a part may need one that needs one, and so on.
     #[cold]
     fn restore_region_of(&self, id: u32) {
-        let region = {
-            let parts = self.parts.borrow();
-            if !parts.nodes[id as usize].value.storage.is_released() {
-                return;
+        let mut begun: Vec<Range<u32>> = self.missing_region_of(id).into_iter().collect();
+        while let Some(rest) = begun.last_mut() {
+            let Some(id) = rest.next() else {
+                begun.pop();
+                continue;
+            };
+            let Some(inputs) = self.inputs_to_restore(id) else { continue };
+            let own = rest.end;
+            let mut missing = inputs.iter().filter_map(|&input| self.missing_region_of(input));
+            if let Some(other) = missing.find(|region| region.end != own) {
+                // Then this one again.
+                rest.start = id;
+                begun.push(other);
+                continue;
             }
-            let at = parts.released.partition_point(|region| region.nodes.end <= id);
-            parts.released[at].nodes.clone()
-        };
-        for id in region.clone() {
-            let missing = {
-                let node = self.node(id);
-                let results = match node.kind {
-                    Kind::Op(Some(_), results) => results,
-                    _ => continue,
-                };
-                let is_missing = |id: u32| self.node(id).value.storage.is_released();
-                (id..id + results).any(is_missing).then(|| node.inputs.clone())
-            };
-            let Some(inputs) = missing else { continue };
-            let elsewhere = inputs.iter().copied().filter(|input| !region.contains(input));
-            elsewhere.for_each(|input| self.restore_region_of(input));
-            let parts = &mut *self.parts.borrow_mut();
-            let outputs = match &parts.nodes[id as usize].kind {
-                Kind::Op(Some(op), _) => {
-                    let value = |&input: &u32| &parts.nodes[input as usize].value;
-                    op.forward(&inputs.iter().map(value).collect::<SmallVec<[_; 6]>>())
-                }
-                _ => continue,
-            };
-            for (node, value) in std::iter::zip(&mut parts.nodes[id as usize..], outputs) {
-                if node.value.storage.is_released() {
-                    node.value = value;
-                }
+            self.run_again(id, &inputs);
+        }
+    }
+
+    /// The part that a value is in, if it is missing.
+    fn missing_region_of(&self, id: u32) -> Option<Range<u32>> {
+        let parts = self.parts.borrow();
+        if !parts.nodes[id as usize].value.storage.is_released() {
+            return None;
+        }
+        let at = parts.released.partition_point(|region| region.nodes.end <= id);
+        Some(parts.released[at].nodes.clone())
+    }
+
+    /// The inputs of the operation at `id`, if one of its results is missing.
+    fn inputs_to_restore(&self, id: u32) -> Option<Inputs> {
+        let node = self.node(id);
+        let Kind::Op(Some(_), results) = node.kind else { return None };
+        let is_missing = |id: u32| self.node(id).value.storage.is_released();
+        (id..id + results).any(is_missing).then(|| node.inputs.clone())
+    }
+
+    /// Works out the missing results of the operation at `id`.
+    fn run_again(&self, id: u32, inputs: &[u32]) {
+        let parts = &mut *self.parts.borrow_mut();
+        let Kind::Op(Some(op), _) = &parts.nodes[id as usize].kind else { return };
+        let value = |&input: &u32| &parts.nodes[input as usize].value;
+        let outputs = op.forward(&inputs.iter().map(value).collect::<SmallVec<[_; 6]>>());
+        for (node, value) in std::iter::zip(&mut parts.nodes[id as usize..], outputs) {
+            if node.value.storage.is_released() {
+                node.value = value;
             }
         }
     }

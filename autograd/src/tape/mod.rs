@@ -251,16 +251,12 @@ impl<T: Float> Tape<T> {
         self.constant(Tensor::scalar(T::of(x)))
     }
 
-    /// A key for the next random draw on this tape: a function of its seed and of how many there were.
+    /// A key for the next random draw on this tape: a function of its seed and of how many there were. Of
+    /// neighbouring seeds, no two draws are the same.
     pub fn draw(&self) -> u64 {
         let count = self.draws.get();
         self.draws.set(count + 1);
-        // Weyl sequence and finaliser of SplitMix64 (Steele, Lea, Flood 2014): distinct and scattered.
-        let mut z =
-            self.seed.get().wrapping_add(u64::from(count + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        scatter(scatter(self.seed.get()).wrapping_add(u64::from(count)))
     }
 
     /// Applies an operation with one result.
@@ -374,6 +370,14 @@ impl<T: Float> Tape<T> {
         }
         self.apply(op, &inputs)
     }
+}
+
+/// A number for each number, the same ones in another order: SplitMix64 (Steele, Lea, Flood 2014).
+fn scatter(x: u64) -> u64 {
+    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 impl<T: Float> Drop for Tape<T> {

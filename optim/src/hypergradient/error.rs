@@ -2,6 +2,10 @@
 
 use thiserror::Error;
 
+use super::Unroll;
+use super::run::named;
+use crate::StepError;
+
 /// Why there is no hypergradient.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
@@ -14,46 +18,75 @@ pub enum HypergradientError {
     NoLastSteps,
     /// A loss of several numbers.
     #[error(
-        "the {which} has shape {shape:?}, not a single number: reduce it with `mean()` or `sum()`"
+        "the {which}{} has shape {shape:?}, not a single number: reduce it with `mean()` or `sum()`",
+        at(step)
     )]
     NotScalar {
-        /// "training loss at step 3" or "validation loss".
-        which: String,
+        /// "training loss" or "validation loss".
+        which: &'static str,
+        /// Of a training loss: the step, from 0.
+        step: Option<usize>,
         /// Its shape.
         shape: Vec<usize>,
     },
-    /// NaN or infinity.
-    #[error(
-        "the {which} is {value}: start from a lower learning rate, clip the gradients, or unroll fewer steps"
-    )]
+    /// A loss that is NaN or infinite.
+    #[error("the {which}{} is {value}: {}", at(step), advice(step))]
     NotFinite {
-        /// "training loss at step 3" or "validation loss".
-        which: String,
+        /// "training loss" or "validation loss".
+        which: &'static str,
+        /// Of a training loss: the step, from 0.
+        step: Option<usize>,
         /// The value.
         value: f64,
     },
-    /// The training loss depends on no parameter.
+    /// A derivative that is NaN or infinite, of a loss that is not.
     #[error(
-        "the training loss at step {step} depends on no trained parameter of the model: compute it with \
-         `tape.param` or `model.forward` on the tape that the closure is given"
+        "the derivative with respect to {path} is {value}, though all losses are finite: unroll fewer steps, \
+         differentiate the `last` ones only, or look for a function with an infinite slope (a root of 0)"
     )]
-    NotTrained {
+    NotFiniteSlope {
+        /// The hyperparameter.
+        path: String,
+        /// The value.
+        value: f64,
+    },
+    /// The optimiser could not take a step.
+    #[error("step {step}: {source}")]
+    Step {
         /// From 0.
         step: usize,
+        /// Why.
+        source: StepError,
+    },
+    /// The training loss depends on no parameter.
+    #[error(
+        "the training loss{} depends on no trained parameter of the model: compute it with `tape.param` or \
+         `model.forward` on the tape that the closure is given",
+        at(step)
+    )]
+    NotTrained {
+        /// From 0; none where there are no steps.
+        step: Option<usize>,
     },
     /// A hyperparameter is not on the tape.
     #[error(
-        "the validation loss does not depend on hyperparameter `{path}`: bring it onto the tape inside the \
-         closures (`.var(tape)` or `tape.param`), at every step, and do not `detach` it"
+        "the validation loss does not depend on {path}: bring it onto the tape inside the closures \
+         (`.var(tape)` or `tape.param`), {}, and do not `detach` it",
+        match last {
+            Some(last) => format!("in the last {last} steps, the only ones that are differentiated"),
+            None => "at every step".into(),
+        }
     )]
     Unused {
         /// Where the hyperparameter is.
         path: String,
+        /// How many steps are differentiated, if these are not all.
+        last: Option<usize>,
     },
-    /// Initial weights, forward.
+    /// Initial weights, where they are out of reach.
     #[error(
-        "`{path}` is a parameter of the model itself: its initial value is differentiated in reverse \
-         (leave `forward()` out), through all steps (leave `last()` out)"
+        "{path} is a parameter of the model itself: its initial value is differentiated by `hypergradient`, in \
+         reverse (without `forward()`) and through all steps (without `last()`)"
     )]
     Initial {
         /// Where the parameter is.
@@ -68,6 +101,14 @@ pub enum HypergradientError {
         /// dᵀHd/dᵀd
         curvature: f64,
     },
+    /// A Neumann series without terms, or with a rate that is not above 0.
+    #[error("a Neumann series of {terms} terms with rate {rate}: both must be above 0")]
+    Neumann {
+        /// How many terms.
+        terms: usize,
+        /// The rate.
+        rate: f64,
+    },
     /// The solver of a linear system diverged or stopped early.
     #[error(
         "the solver stopped with a relative residual of {residual:e} after {iterations} iterations: allow more, \
@@ -79,4 +120,24 @@ pub enum HypergradientError {
         /// How many there were.
         iterations: usize,
     },
+}
+
+impl HypergradientError {
+    pub(super) fn unused(path: &str, unroll: &Unroll) -> Self {
+        let last = (unroll.last < unroll.steps).then_some(unroll.last);
+        HypergradientError::Unused { path: named(path), last }
+    }
+}
+
+/// The step in a message.
+fn at(step: &Option<usize>) -> String {
+    step.map_or(String::new(), |step| format!(" at step {step}"))
+}
+
+/// What to do about a loss that is not finite.
+fn advice(step: &Option<usize>) -> &'static str {
+    match step {
+        Some(0) => "no step has been taken yet, so look at the data and the initial weights",
+        _ => "start from a lower learning rate, clip the gradients, or unroll fewer steps",
+    }
 }

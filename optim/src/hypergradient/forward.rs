@@ -20,7 +20,6 @@ pub(super) fn forward<T: Float>(run: &Run<'_, T>) -> Result<Hypergradient<T>, Hy
     run.plain(&mut state, 0..first, &mut losses)?;
 
     let directions = directions(run);
-    let mut used = vec![false; run.hyper.len()];
     let mut tangents: Vec<Tangents<T>> = vec![vec![None; state.values.len()]; directions.len()];
     for k in first..end {
         let tape = Tape::training(0);
@@ -31,9 +30,6 @@ pub(super) fn forward<T: Float>(run: &Run<'_, T>) -> Result<Hypergradient<T>, Hy
         let ones: Vec<_> =
             placed.vars.iter().map(|y| (*y, tape.var(Tensor::ones(&y.shape())))).collect();
         let transposed = tape.vjp(&ones, &inputs);
-        for (used, found) in zip(&mut used, &transposed) {
-            *used |= found.is_some();
-        }
         let ones: Vec<_> = ones.into_iter().map(|(_, u)| u).collect();
         for (direction, tangent) in zip(&directions, &mut tangents) {
             let known = direction.iter().chain(&*tangent).cloned();
@@ -49,17 +45,20 @@ pub(super) fn forward<T: Float>(run: &Run<'_, T>) -> Result<Hypergradient<T>, Hy
     let loss = run.validation(&tape)?;
     let inputs = [&hyper[..], &placed.vars].concat();
     let slopes = tape.pull(&[(loss, Tensor::ones(&loss.shape()))], &inputs);
-    for (used, found) in zip(&mut used, &slopes) {
-        *used |= found.is_some();
-    }
+    // `None` where the loss does not depend on an element of a hyperparameter.
     let mut sums = zip(&directions, &tangents).map(|(direction, tangent)| {
         let pairs = zip(&slopes, direction.iter().chain(tangent));
-        T::of(pairs.filter_map(|(a, b)| Some(dot(a.as_ref()?, b.as_ref()?))).sum())
+        pairs.filter_map(|(a, b)| Some(dot(a.as_ref()?, b.as_ref()?))).reduce(|a, b| a + b)
     });
     let mut gradients = Vec::new();
-    for ((_, param), used) in zip(&run.hyper, used) {
-        let gradient = Tensor::from_fn(param.value().shape(), |_| sums.next().unwrap_or(T::ZERO));
-        gradients.push(used.then_some(gradient));
+    for (_, param) in &run.hyper {
+        let mut is_used = false;
+        let gradient = Tensor::from_fn(param.value().shape(), |_| {
+            let sum = sums.next().flatten();
+            is_used |= sum.is_some();
+            T::of(sum.unwrap_or(0.0))
+        });
+        gradients.push(is_used.then_some(gradient));
     }
     run.result(loss.item(), losses, gradients, Vec::new())
 }

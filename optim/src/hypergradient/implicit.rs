@@ -32,7 +32,8 @@ pub enum Solver {
 
 /// The derivative of a validation loss with respect to hyperparameters of the *training loss*, where `model` is at a
 /// minimum of it: −∂²L/∂h∂w · H⁻¹ · ∂V/∂w + ∂V/∂h (implicit function theorem; Bengio 2000, Lorraine et al. 2020).
-/// The learning rate and its like have no influence on where the minimum is.
+/// The learning rate and its like have no influence on where the minimum is. Away from a minimum this is another
+/// number: look at [`unsettled`](Hypergradient::unsettled), which should be small beside the loss.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape, Tensor};
@@ -54,12 +55,13 @@ pub enum Solver {
 /// // dw/d(ln λ) = −3·λ/(1 + λ)²
 /// let slope = found.gradients.param(&lambda.log).unwrap().item();
 /// assert!((slope + 3.0 * 0.5 / (1.5 * 1.5_f64)).abs() < 1e-12);
+/// assert!(found.unsettled.abs() < 1e-12); // w = 2 is the minimum
 /// # Ok::<(), gradus_optim::HypergradientError>(())
 /// ```
 ///
 /// # Errors
-/// A loss that is not a single number or not finite, a hyperparameter that nothing depends on, a training loss
-/// that is not convex here, a solver that does not reach its tolerance or diverges.
+/// A loss that is not a single number or not finite, a derivative that is not finite, a hyperparameter that nothing
+/// depends on, a training loss that is not convex here, a solver that does not reach its tolerance or diverges.
 pub fn implicit_hypergradient<T: Float>(
     hyper: &(impl Module<T> + ?Sized),
     model: &(impl Module<T> + ?Sized),
@@ -74,12 +76,12 @@ pub fn implicit_hypergradient<T: Float>(
     let weights: Vec<Var<T>> = trained.map(|param| tape.param(param)).collect();
 
     let loss = train(&tape);
-    let train_loss = check("training loss", loss)?;
+    let train_loss = check("training loss", None, loss)?;
     let slopes = loss.try_grad(&weights);
     let slopes: Vec<(Var<T>, Var<T>)> =
         zip(slopes, &weights).filter_map(|(g, w)| Some((g?, *w))).collect();
     if slopes.is_empty() {
-        return Err(HypergradientError::NotTrained { step: 0 });
+        return Err(HypergradientError::NotTrained { step: None });
     }
     let (slopes, weights): (Vec<_>, Vec<_>) = slopes.into_iter().unzip();
 
@@ -101,6 +103,8 @@ pub fn implicit_hypergradient<T: Float>(
         Vector(zip(found, &weights).map(|(g, w)| g.unwrap_or_else(|| zeros(w))).collect())
     };
     let x = solver.solve(&target, times_h)?;
+    // To the minimum it is −H⁻¹ times the slope; x is H⁻¹ times that of the validation loss.
+    let unsettled = -x.dot(&Vector(slopes.iter().map(|slope| slope.value()).collect()));
 
     let through = pull(&x, &hyper);
     let sum = |(direct, through): (Option<Tensor<T>>, Option<Tensor<T>>)| match (direct, through) {
@@ -114,7 +118,8 @@ pub fn implicit_hypergradient<T: Float>(
         }
     };
     let gradients = zip(direct, through).map(sum).collect();
-    run.result(validation.item(), vec![train_loss], gradients, Vec::new())
+    let found = run.result(validation.item(), vec![train_loss], gradients, Vec::new())?;
+    Ok(Hypergradient { unsettled: T::of(unsettled), ..found })
 }
 
 /// A vector of the space of all weights.
@@ -177,6 +182,9 @@ impl Solver {
                     true => Ok(x),
                     false => Err(HypergradientError::NotSolved { residual, iterations }),
                 }
+            }
+            Solver::Neumann { terms, rate } if terms == 0 || rate.is_nan() || rate <= 0.0 => {
+                Err(HypergradientError::Neumann { terms, rate })
             }
             Solver::Neumann { terms, rate } => {
                 let mut term = target.scaled(rate);

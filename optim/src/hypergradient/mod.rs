@@ -77,6 +77,9 @@ pub struct Hypergradient<T: Float = f32> {
     /// The derivatives of the validation loss with respect to the hyperparameters, as an optimiser's step takes
     /// them; differentiated in reverse through all steps, also with respect to the initial values of the model.
     pub gradients: Gradients<T>,
+    /// By how much the validation loss would still change if training went on to the minimum, to first order.
+    /// [`implicit_hypergradient`] supposes that this is small; 0 otherwise.
+    pub unsettled: T,
 }
 
 /// The derivative of a validation loss with respect to `hyper`, through the training of `model` from its
@@ -114,9 +117,11 @@ pub struct Hypergradient<T: Float = f32> {
 /// # Ok::<(), gradus_optim::HypergradientError>(())
 /// ```
 ///
+/// Hyperparameters that are frozen ([`Param::set_trained`](gradus_autograd::Param::set_trained)) are left out.
+///
 /// # Errors
-/// No steps, a loss that is not a single number or not finite (with the step), a hyperparameter that nothing
-/// depends on.
+/// No steps, a loss that is not a single number or not finite (with the step), a derivative that is not finite, a
+/// hyperparameter that nothing depends on.
 pub fn hypergradient<T, H, M, R>(
     hyper: &H,
     model: &M,
@@ -134,13 +139,15 @@ where
     // One closure for everything that is generic: what follows is compiled once for each precision.
     let step: &run::Step<'_, T> = &|tape, k, slots| {
         let loss = train(tape, k);
-        let value = run::check(&format!("training loss at step {k}"), loss)?;
+        let value = run::check("training loss", Some(k), loss)?;
         let mut optimizer = optimizer(tape, k);
         optimizer.slots = std::mem::take(slots);
         let gradients = optimizer.gradients(model, loss);
         if gradients.iter().all(Option::is_none) {
-            return Err(HypergradientError::NotTrained { step: k });
+            return Err(HypergradientError::NotTrained { step: Some(k) });
         }
+        let checked = optimizer.check(model, &gradients);
+        checked.map_err(|source| HypergradientError::Step { step: k, source })?;
         optimizer.apply(model, &gradients);
         *slots = optimizer.slots;
         Ok(value)

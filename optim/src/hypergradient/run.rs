@@ -59,7 +59,7 @@ impl<'a, T: Float> Run<'a, T> {
         }
         let model: Vec<&Param<T>> = params(model).into_iter().map(|(_, param)| param).collect();
         let (mut own, mut initial) = (Vec::new(), Vec::new());
-        for (path, param) in params(hyper) {
+        for (path, param) in params(hyper).into_iter().filter(|(_, param)| param.is_trained()) {
             match model.iter().position(|p| p.id() == param.id()) {
                 Some(number) => initial.push((path, number)),
                 None => own.push((path, param)),
@@ -106,7 +106,7 @@ impl<'a, T: Float> Run<'a, T> {
         placed: &mut Placed<'t, T>,
         k: usize,
     ) -> Result<T, HypergradientError> {
-        // Spread over 64 bits, so that neighbouring seeds share no step.
+        // Of different seeds, no two steps are the same.
         tape.reseed(self.unroll.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(k as u64));
         let loss = (self.step)(tape, k, &mut placed.slots)?;
         placed.vars.clear();
@@ -134,7 +134,7 @@ impl<'a, T: Float> Run<'a, T> {
     /// The validation loss on a tape.
     pub fn validation<'t>(&self, tape: &'t Tape<T>) -> Result<Var<'t, T>, HypergradientError> {
         let loss = tape.evaluation(|| (self.validate)(tape));
-        check("validation loss", loss)?;
+        check("validation loss", None, loss)?;
         Ok(loss)
     }
 
@@ -149,20 +149,39 @@ impl<'a, T: Float> Run<'a, T> {
         let mut all = Vec::new();
         for ((path, param), gradient) in std::iter::zip(&self.hyper, hyper) {
             match gradient {
-                Some(gradient) => all.push((*param, gradient)),
-                None => return Err(HypergradientError::Unused { path: path.clone() }),
+                Some(gradient) => all.push((*param, gradient, path.as_str())),
+                None => return Err(HypergradientError::unused(path, &self.unroll)),
             }
         }
-        for (path, number) in &self.initial {
-            match initial.get(*number) {
-                Some(Some(_)) => {}
-                Some(None) => return Err(HypergradientError::Unused { path: path.clone() }),
-                None => return Err(HypergradientError::Initial { path: path.clone() }),
+        if let Some((path, _)) = self.initial.iter().find(|(_, number)| *number >= initial.len()) {
+            return Err(HypergradientError::Initial { path: named(path) });
+        }
+        let asked = |number: &usize| self.initial.iter().find(|(_, asked)| asked == number);
+        for (number, gradient) in initial.into_iter().enumerate() {
+            // What nothing depends on has no gradient, as after any backward pass.
+            let Some(gradient) = gradient else { continue };
+            let path = asked(&number).map_or(NOT_ASKED, |(path, _)| path);
+            all.push((self.params[number], gradient, path));
+        }
+        for (_, gradient, path) in all.iter().filter(|(.., path)| *path != NOT_ASKED) {
+            if let Some(at) = gradient.first_non_finite() {
+                let value = gradient.to_vec()[at].to_f64();
+                return Err(HypergradientError::NotFiniteSlope { path: named(path), value });
             }
         }
-        let initial = std::iter::zip(&self.params, initial);
-        all.extend(initial.filter_map(|(param, gradient)| Some((*param, gradient?))));
-        Ok(Hypergradient { loss, train_losses, gradients: Gradients::of_params(all) })
+        let gradients = Gradients::of_params(all.into_iter().map(|(param, g, _)| (param, g)));
+        Ok(Hypergradient { loss, train_losses, gradients, unsettled: T::ZERO })
+    }
+}
+
+/// In place of a path: nobody has asked for this derivative.
+const NOT_ASKED: &str = "\0";
+
+/// A hyperparameter in a message.
+pub(super) fn named(path: &str) -> String {
+    match path {
+        "" => "the hyperparameter".into(),
+        path => format!("hyperparameter `{path}`"),
     }
 }
 
@@ -176,16 +195,20 @@ impl<T: Float> Placed<'_, T> {
     }
 }
 
-/// The number in a loss.
-pub(super) fn check<T: Float>(which: &str, loss: Var<'_, T>) -> Result<T, HypergradientError> {
+/// The number in a loss, that of a training step if there is one.
+pub(super) fn check<T: Float>(
+    which: &'static str,
+    step: Option<usize>,
+    loss: Var<'_, T>,
+) -> Result<T, HypergradientError> {
     let shape = loss.shape();
     if shape.iter().product::<usize>() != 1 {
         let shape = shape.to_vec();
-        return Err(HypergradientError::NotScalar { which: which.into(), shape });
+        return Err(HypergradientError::NotScalar { which, step, shape });
     }
     let value = loss.item();
     match value.is_finite() {
         true => Ok(value),
-        false => Err(HypergradientError::NotFinite { which: which.into(), value: value.to_f64() }),
+        false => Err(HypergradientError::NotFinite { which, step, value: value.to_f64() }),
     }
 }

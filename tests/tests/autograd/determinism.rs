@@ -94,3 +94,13 @@ both! {
     dropout: &[&[LONG]], |v| v[0].dropout(0.3);
     mean_squared_error: &[&[LONG], &[LONG]], |v| v[0].mse(v[1]);
 }
+
+/// Of neighbouring seeds, no draw is that of another: two runs would share their masks.
+#[test]
+fn neighbouring_seeds_share_no_draw() {
+    let mut all = std::collections::BTreeSet::new();
+    for seed in 0..100 {
+        let tape = Tape::<f32>::training(seed);
+        assert!((0..100).all(|_| all.insert(tape.draw())), "seed {seed}");
+    }
+}

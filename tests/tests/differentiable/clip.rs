@@ -125,3 +125,39 @@ fn a_gradient_that_is_not_finite_is_named_and_no_step_is_taken() {
         assert_eq!(model.iter().map(|p| p.value().item()).collect::<Vec<_>>(), [1.0, 2.0]);
     }
 }
+
+/// A gradient that is not finite is named on a tape, too.
+#[test]
+fn a_gradient_that_is_not_finite_takes_no_step_on_a_tape() {
+    let (lr, model) = (Positive::new(0.1), [1.0, 2.0].map(|w| Param::new(Tensor::scalar(w))));
+    let sgd = Sgd::new(0.1).clip(Clip::GlobalNorm(1.0));
+    let found = hypergradient(
+        &lr,
+        &model,
+        Unroll::steps(3),
+        |tape, _| sgd.unrolled(tape).with(|h| &mut h.lr, lr.var(tape)),
+        |tape, k| {
+            let [a, b] = model.each_ref().map(|p| tape.param(p));
+            // √ of 0 at step 1: a finite loss with an infinite slope.
+            a + if k == 1 { (b - b.detach()).sqrt() } else { b }
+        },
+        |tape| tape.param(&model[0]),
+    );
+    assert_eq!(
+        found.err().expect("an error").to_string(),
+        "step 1: clip: the gradient of `1` is not finite, and scaling by a norm would spread that: no step was taken. \
+         Look at the loss, or lower the learning rate"
+    );
+}
+
+/// In 32 bits, squares of gradients of 3e19 are infinite: scaled by that norm, all would become 0.
+#[test]
+fn large_gradients_are_clipped_too() {
+    for clip in [Clip::Norm(1.0), Clip::GlobalNorm(1.0)] {
+        let mut model = vec![Param::new(Tensor::from([0.0_f32, 0.0]))];
+        let gradients = Gradients::of_params([(&model[0], Tensor::from([3e19, 4e19]))]);
+        Sgd::new(1.0).clip(clip).step(&mut model, &gradients);
+        let found = model[0].value().to_vec();
+        assert!((found[0] + 0.6).abs() < 1e-6 && (found[1] + 0.8).abs() < 1e-6, "{found:?}");
+    }
+}

@@ -4,6 +4,7 @@ mod checkpoint;
 mod clip;
 mod errors;
 mod golden;
+mod limits;
 mod steps;
 mod tuned;
 mod ways;

@@ -176,7 +176,9 @@ fn a_schedule_sets_a_rate_that_is_trained() {
 }
 
 #[test]
-#[should_panic(expected = "Positive: 0 is not above 0 and finite")]
+#[should_panic(
+    expected = "Positive: 0.0 is not within 1e-30 and 1e30: it stands for its logarithm"
+)]
 fn what_is_0_has_no_logarithm() {
     let _ = Sgd::<f64>::new(0.1).tuned_by(Sgd::new(1.0)).positive(|h| &mut h.weight_decay);
 }
