@@ -46,25 +46,25 @@ impl Net {
     }
 }
 
-/// Trains from the scaled weights, with gradients clipped to length 1 and a rate that falls to nothing; the loss
-/// before each step.
+/// At any gain, no step is longer than the rate.
+fn sgd() -> Sgd<f64> {
+    Sgd::new(RATE).clip(Clip::GlobalNorm(1.0))
+}
+
+/// Trains from the scaled weights, with a rate that falls to nothing; the loss before each step.
 fn train(gain: f64, train: &Dataset<f64>, steps: usize) -> Vec<f64> {
     let mut net = Net::new(100);
     for dense in &mut net.deep {
         dense.visit_mut(Path::root(), &mut |_, param| param.set(param.value().map(|w| w * gain)));
     }
-    let mut sgd = Sgd::new(RATE);
+    let mut sgd = sgd();
     let mut losses = Vec::new();
     for step in 0..steps {
         sgd.set_lr(RATE * (1.0 - step as f64 / steps as f64));
         let tape = Tape::new();
         let loss = net.loss(&tape, train);
         losses.push(loss.item());
-        let mut gradients = loss.backward();
-        let squares = gradients.params_mut().flat_map(|g| g.to_vec()).map(|g| g * g);
-        let shrink = 1.0 / squares.sum::<f64>().sqrt().max(1.0);
-        gradients.params_mut().for_each(|g| *g = g.map(|g| g * shrink));
-        sgd.step(&mut net, &gradients);
+        sgd.step(&mut net, &loss.backward());
     }
     losses
 }
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &gain,
             &net,
             Unroll::steps(20),
-            |tape, _| Sgd::new(RATE).unrolled(tape),
+            |tape, _| sgd().unrolled(tape),
             |tape, step| {
                 if step == 0 {
                     net.scale(tape, gain.var(tape));
@@ -100,7 +100,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (loss, slope) = match found {
             Ok(found) => (found.loss, found.gradients.param(&gain.log).expect("a slope").item()),
             // Training has exploded: the gain is too large.
-            Err(HypergradientError::NotFinite { .. }) => (f64::NAN, f64::INFINITY),
+            Err(
+                HypergradientError::NotFinite { .. }
+                | HypergradientError::NotFiniteSlope { .. }
+                | HypergradientError::Step { .. },
+            ) => (f64::NAN, f64::INFINITY),
             Err(error) => return Err(error.into()),
         };
         if round % (rounds / 20).max(1) == 0 {
@@ -121,9 +125,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .line(format!("gain {learned:.3}, learned"), line(&tuned))
         .line("gain √2, theory", line(&he))
         .save(CHART)?;
+    let note = if short { "(a moment of training only) " } else { "" };
     println!("\nchart: {CHART}");
     println!(
-        "learned gain {learned:.3}: loss {:.3} after {steps} steps; {:.3} at gain √2, {:.3} at gain 1",
+        "{note}learned gain {learned:.3}: loss {:.3} after {steps} steps; {:.3} at gain √2, {:.3} at gain 1",
         tuned[steps - 1],
         he[steps - 1],
         plain[steps - 1]

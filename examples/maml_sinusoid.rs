@@ -168,9 +168,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .line("meta-learned, 10 steps", meta.curve(task, 10))
         .line("trained on all tasks, 10 steps", joint.curve(task, 10))
         .save(CHART)?;
+    let note = if short { "(a moment of training only) " } else { "" };
     println!("\nchart: {CHART}");
     println!(
-        "5-shot error: {:.2} after one step, {:.2} after ten; {:.2} and {:.2} without meta-learning",
+        "{note}5-shot error: {:.2} after one step, {:.2} after ten; {:.2} and {:.2} without meta-learning",
         errors[1], errors[2], others[0][1], others[0][2]
     );
     Ok(())

@@ -101,7 +101,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let marks = [0.0, 0.25, 0.5, 0.75, 1.0]
         .map(|t| places.iter().step_by(8).map(move |&x| (x, exact(x, t))));
     chart.points("exact", marks.into_iter().flatten()).save(CHART)?;
+    let note = if short { "(a moment of training only) " } else { "" };
     println!("\nchart: {CHART}");
-    println!("relative L2 error {:.2} %, with ν = 0.01/π", 100.0 * f64::sqrt(wrong / size));
+    println!("{note}relative L2 error {:.2} %, with ν = 0.01/π", 100.0 * f64::sqrt(wrong / size));
     Ok(())
 }
