@@ -5,6 +5,8 @@ mod clip;
 mod errors;
 mod golden;
 mod limits;
+mod rules;
+mod slopes;
 mod steps;
 mod tuned;
 mod ways;
