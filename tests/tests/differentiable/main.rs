@@ -4,6 +4,7 @@ mod checkpoint;
 mod clip;
 mod errors;
 mod golden;
+mod groups;
 mod limits;
 mod rules;
 mod slopes;
