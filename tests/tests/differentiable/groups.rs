@@ -20,7 +20,7 @@ const CHANGES: [Change; 4] = [
 
 /// Calls `run` with every optimiser that has a group whose change concerns one hyperparameter: the parameters at the
 /// paths `1` and `3` are in it.
-fn each_group<R: UpdateRule, T: Float>(
+pub fn each_group<R: UpdateRule, T: Float>(
     name: &str,
     rule: R,
     mut run: impl FnMut(&str, &str, Optimizer<R, T>),

@@ -6,6 +6,10 @@ use gradus::prelude::*;
 use gradus_tests::each_rule;
 
 use super::close;
+use super::groups::each_group;
+
+/// Of numbers of 64 bits after a few steps. The logistic function and its inverse lose some digits.
+const TOLERANCE: f64 = 1e-12;
 
 type Model<T> = Vec<Param<T>>;
 
@@ -23,9 +27,9 @@ fn gradients<T: Float>(model: &Model<T>, seed: u64) -> Gradients<T> {
 
 /// After some plain steps, a step, and then one with the gradients of another loss: these say how each
 /// hyperparameter of the first should have been. Gradient descent with rate 1 shows its gradient; the same step on
-/// a tape has it by the reverse pass.
-fn check<R: UpdateRule>(name: &str, mut rule: R) {
-    let optimizer = Optimizer::<R, f64>::with_rule(rule.clone());
+/// a tape has it by the reverse pass. A third step is one with the new hyperparameter.
+fn check<R: UpdateRule>(name: &str, optimizer: &Optimizer<R, f64>) {
+    let mut rule = optimizer.hyper().clone();
     let count = rule.hyper().len();
     for place in 0..count {
         let value = *rule.hyper()[place];
@@ -33,7 +37,7 @@ fn check<R: UpdateRule>(name: &str, mut rule: R) {
         if value == 0.0 {
             continue;
         }
-        check_field(&format!("{name}, field {place}"), &optimizer, value, |h| {
+        check_field(&format!("{name}, field {place}"), optimizer, value, |h| {
             h.hyper().swap_remove(place)
         });
     }
@@ -51,15 +55,16 @@ fn check_field<R: UpdateRule>(
             let gradients = gradients(&model, step);
             optimizer.step(&mut model, &gradients);
         }
-        let [first, second] = [10, 11].map(|seed| gradients(&model, seed));
+        let [first, second, third] = [10, 11, 12].map(|seed| gradients(&model, seed));
         let tape = Tape::new();
         let var = tape.var(Tensor::scalar(value));
         let on = |g: &Gradients<f64>| -> Vec<_> {
             model.iter().map(|p| g.param(p).map(|g| tape.constant(g.clone()))).collect()
         };
-        optimizer.unrolled(&tape).with(&field, var).apply(&model, &on(&first));
-        let products =
-            model.iter().zip(on(&second)).map(|(p, g)| (tape.param(p) * g.unwrap()).sum());
+        let taped = [&first, &second, &third].map(on);
+        let mut unrolled = optimizer.unrolled(&tape).with(&field, var);
+        unrolled.apply(&model, &taped[0]);
+        let products = model.iter().zip(&taped[1]).map(|(p, g)| (tape.param(p) * g.unwrap()).sum());
         let slope = products.reduce(|a, b| a + b).unwrap().grad(&[var])[0].item();
 
         let tuned = optimizer.tuned_by(Sgd::new(1.0));
@@ -74,27 +79,33 @@ fn check_field<R: UpdateRule>(
                 1.0 / (1.0 + (-logit).exp())
             }
         };
-        close(found, expected, 1e-12, name);
+        close(found, expected, TOLERANCE, name);
         // The first step of all is the same for any weight of the moments, which are 0.
-        let learned = (found / value - 1.0).abs() > 1e-12;
+        let learned = (found / value - 1.0).abs() > TOLERANCE;
         assert!(learned || plain_steps == 0, "{name}: nothing was learned");
+        // It takes effect with the third step, in the groups that follow it, too.
+        unrolled.apply(&model, &taped[1]);
+        unrolled.with(&field, tape.number(found)).apply(&model, &taped[2]);
+        tuned.step(&mut model, &third);
+        for p in &model {
+            let [a, b] = [p.value().to_vec(), tape.param(p).value().to_vec()];
+            std::iter::zip(a, b).for_each(|(a, b)| close(a, b, TOLERANCE, name));
+        }
     }
 }
 
 #[test]
 fn every_hyperparameter_of_every_rule_is_changed_by_its_gradient() {
-    each_rule!(check);
+    each_rule!(|name, rule| check(name, &Optimizer::with_rule(rule)));
 }
 
-/// The learning rate of a group follows by its ratio; what it has of its own stays.
+/// A group follows where it scales a hyperparameter; what it has of its own stays.
 #[test]
 fn groups_follow() {
-    let grouped = AdamW::new::<f64>(0.1)
-        .betas(0.8, 0.9)
-        .group(|path| path == "1", |h| (h.lr, h.weight_decay) = (0.02, 0.5));
-    check_field("lr", &grouped, 0.1, |h| &mut h.lr);
-    check_field("weight decay", &grouped, 0.01, |h| &mut h.weight_decay);
-    check_field("beta1", &grouped, 0.8, |h| &mut h.beta1);
+    fn of<R: UpdateRule>(name: &str, rule: R) {
+        each_group(name, rule, |name, what, o| check(&format!("{name}: {what}"), &o));
+    }
+    each_rule!(of);
 }
 
 /// An outer rate of 0: the bits of the plain optimiser, while hyperparameters are looked at.
@@ -174,7 +185,7 @@ fn a_schedule_sets_a_rate_that_is_trained() {
         let gradients = Gradients::of_params([(&model[0], Tensor::scalar(1.0))]);
         sgd.step(&mut model, &gradients);
     }
-    close(sgd.lr(), 0.01 * 0.01_f64.exp(), 1e-12, "lr"); // d/d ln lr = −lr·1·1
+    close(sgd.lr(), 0.01 * 0.01_f64.exp(), TOLERANCE, "lr"); // d/d ln lr = −lr·1·1
 }
 
 #[test]
