@@ -6,13 +6,7 @@ use gradus::optim::{
 use gradus::prelude::*;
 use gradus_tests::panics::panics;
 
-use super::{close, slope};
-
-const WAYS: [fn(usize) -> Unroll; 3] = [
-    Unroll::steps,
-    |steps| Unroll::steps(steps).checkpointed(),
-    |steps| Unroll::steps(steps).forward(),
-];
+use super::{WAYS, close, slope};
 
 /// A derivative that overflows, of losses that do not.
 #[test]

@@ -7,13 +7,21 @@ mod golden;
 mod groups;
 mod limits;
 mod rules;
+mod runs;
 mod slopes;
 mod steps;
 mod tuned;
 mod ways;
 
-use gradus::optim::Hypergradient;
+use gradus::optim::{Hypergradient, Unroll};
 use gradus::prelude::*;
+
+/// The three ways to differentiate a run.
+pub const WAYS: [fn(usize) -> Unroll; 3] = [
+    Unroll::steps,
+    |steps| Unroll::steps(steps).checkpointed(),
+    |steps| Unroll::steps(steps).forward(),
+];
 
 /// An MLP 3-4-1 with tanh.
 #[derive(Clone, Module)]
