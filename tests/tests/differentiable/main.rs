@@ -5,6 +5,7 @@ mod clip;
 mod errors;
 mod golden;
 mod groups;
+mod implicit;
 mod limits;
 mod rules;
 mod runs;
