@@ -2,6 +2,7 @@
 
 use gradus::optim::{Positive, Solver, Unroll, hypergradient, implicit_hypergradient};
 use gradus::prelude::*;
+use gradus_tests::panics::panics;
 
 struct Case {
     lr: Positive<f64>,
@@ -140,6 +141,24 @@ fn solvers_say_what_is_missing() {
     assert!(run(cg(9), -1.0).starts_with("the training loss is not convex here (curvature -"));
     let neumann = Solver::Neumann { terms: 50, rate: 1.0 };
     assert!(run(neumann, 1.0).starts_with("the solver stopped with a relative residual of "));
+}
+
+// Each call of `panics` and its closure stand on one line: the line is compared.
+
+#[test]
+#[rustfmt::skip]
+fn a_step_takes_one_gradient_for_each_trained_parameter() {
+    let tape = Tape::<f64>::new();
+    let mut model = [1.0, 2.0, 3.0].map(|w| Param::new(Tensor::scalar(w)));
+    model[1].set_trained(false);
+    let (sgd, g) = (Sgd::new(0.1), Some(tape.number(1.0)));
+    panics("apply: 3 gradients for 2 trained parameters", || sgd.unrolled(&tape).apply(&model, &[g; 3]));
+    panics("apply: 1 gradients for 2 trained parameters", || sgd.unrolled(&tape).apply(&model, &[g; 1]));
+    panics("apply: 0 gradients for 2 trained parameters", || sgd.unrolled(&tape).apply(&model, &[]));
+    let untouched = model.iter().all(|p| tape.param(p).value() == *p.value());
+    assert!(untouched, "no step is taken");
+    sgd.unrolled(&tape).apply(&model, &[g; 2]);
+    assert_eq!(model.map(|p| tape.param(&p).item()), [0.9, 2.0, 2.9]);
 }
 
 #[test]
