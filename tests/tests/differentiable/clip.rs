@@ -1,7 +1,10 @@
 //! Clipping: its values and derivatives, and the same bits in place and on a tape.
 
-use gradus::optim::{Clip, Positive, Unroll, hypergradient};
+use gradus::optim::{Clip, Optimizer, Positive, Unroll, UpdateRule, hypergradient};
 use gradus::prelude::*;
+use gradus_tests::each_rule;
+
+use super::steps::{self, compare, drawn};
 
 fn all(max: f64) -> [Clip; 3] {
     [Clip::Value(max), Clip::Norm(max), Clip::GlobalNorm(max)]
@@ -70,22 +73,30 @@ fn a_gradient_of_zero() {
 
 #[test]
 fn in_place_and_on_a_tape_the_same_bits() {
-    for clip in all(0.5) {
-        let mut rng = Rng::new(1);
-        let mut model: Vec<Param<f32>> =
-            [[5, 7], [3, 2]].map(|shape| Param::new(Tensor::randn(&shape, &mut rng))).into();
-        let given: Vec<Tensor> =
-            model.iter().map(|p| Tensor::randn(p.value().shape(), &mut rng)).collect();
-        let mut adam = Adam::new(0.1).clip(clip);
-        let tape = Tape::new();
-        let vars: Vec<_> = given.iter().map(|g| Some(tape.constant(g.clone()))).collect();
-        adam.unrolled(&tape).apply(&model, &vars);
-        let taped: Vec<_> = model.iter().map(|p| tape.param(p).value().to_vec()).collect();
-        let gradients = Gradients::of_params(model.iter().zip(given));
-        adam.step(&mut model, &gradients);
-        let in_place: Vec<_> = model.iter().map(|p| p.value().to_vec()).collect();
-        assert_eq!(in_place, taped);
+    fn check<R: UpdateRule, T: Float>(name: &str, rule: R) {
+        let (start, gradients) = drawn::<T>();
+        let [plain, _] = compare(&Optimizer::with_rule(rule.clone()), &start, &gradients);
+        for clip in all(0.5) {
+            let optimizer = Optimizer::with_rule(rule.clone()).clip(clip);
+            let [in_place, taped] = compare(&optimizer, &start, &gradients);
+            assert!(in_place == taped, "{name}, {clip:?}");
+            assert!(in_place != plain, "{name}, {clip:?}: nothing is clipped");
+        }
     }
+    each_rule!(check::<_, f32>);
+    each_rule!(check::<_, f64>);
+}
+
+#[test]
+fn clipped_steps_have_the_right_derivatives_of_both_orders() {
+    fn of<R: UpdateRule>(name: &str, rule: R) {
+        // Of the gradients there, some elements and one of two norms are above 0.8.
+        for clip in all(0.5).into_iter().chain(all(0.8)) {
+            let optimizer = Optimizer::with_rule(rule.clone()).clip(clip);
+            steps::check(&format!("{name}, {clip:?}"), &optimizer);
+        }
+    }
+    each_rule!(of);
 }
 
 /// A threshold as a hyperparameter: plain descent on a slope of 3, clipped to c, moves by lr·c a step.
