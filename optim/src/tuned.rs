@@ -19,8 +19,8 @@ use crate::{Formulas, Fraction, Optimizer, Positive, Step, StepError, UpdateRule
 ///
 /// Only the last update is looked at, older ones are taken as given; for the derivative through a whole run see
 /// [`hypergradient`](crate::hypergradient()). Each hyperparameter keeps a tensor for each parameter. A trained
-/// learning rate makes an update of Adam a little more than twice as long (a fifth of a training step of an MLP
-/// 784-512-256-10), any other hyperparameter adds about three times a plain update.
+/// learning rate makes an update of Adam half as long again (2 to 5 % of a training step of an MLP 784-512-256-10),
+/// any other hyperparameter adds about three times a plain update.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape, Tensor};

@@ -142,11 +142,10 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> InPlace<'_, R, T, 
     /// What there is of the operands before the loop: all but the whole tiles of the states that are written.
     #[inline(always)]
     pub(super) fn operands<'t>(&self, ins: &[&'t [T]], states: &[&mut [T]]) -> Tiles<'t, T, I> {
-        let mut operands = [&[][..]; I];
-        let mut ins = ins.iter();
-        for i in 0..=O {
+        let (mut operands, mut ins) = ([&[][..]; I], ins.iter());
+        for (i, operand) in operands.iter_mut().enumerate().take(O + 1) {
             if i == O || self.moved[i] {
-                operands[i] = ins.next().map_or(&[], |x| *x);
+                *operand = ins.next().map_or(&[], |x| *x);
             }
         }
         let mut tiles = Tiles::new(&operands);
