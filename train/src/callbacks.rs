@@ -58,6 +58,11 @@ pub trait Callback<T: Float = f32> {
     fn train_end(&mut self, state: &mut State<'_, T>) {
         let _ = state;
     }
+    /// The epoch whose weights the callback gave back to the model at the end, if it did;
+    /// [`History::kept_epoch`](crate::History::kept_epoch) tells of it.
+    fn restored_epoch(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A callback that is looked at after training.
@@ -77,6 +82,9 @@ impl<T: Float, C: Callback<T> + ?Sized> Callback<T> for &mut C {
     }
     fn train_end(&mut self, state: &mut State<'_, T>) {
         (**self).train_end(state);
+    }
+    fn restored_epoch(&self) -> Option<usize> {
+        (**self).restored_epoch()
     }
 }
 

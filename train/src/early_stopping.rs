@@ -30,11 +30,20 @@ struct Run<T: Float> {
     weights: Option<Weights<T>>,
     wait: usize,
     stopped: Option<usize>,
+    restored: Option<usize>,
 }
 
 impl<T: Float> Run<T> {
     fn new(direction: Direction) -> Self {
-        Run { direction, best: None, best_epoch: 0, weights: None, wait: 0, stopped: None }
+        Run {
+            direction,
+            best: None,
+            best_epoch: 0,
+            weights: None,
+            wait: 0,
+            stopped: None,
+            restored: None,
+        }
     }
 }
 
@@ -147,6 +156,11 @@ impl<T: Float> Callback<T> for EarlyStopping<T> {
     fn train_end(&mut self, state: &mut State<'_, T>) {
         if let Some(weights) = self.run.weights.take() {
             weights.restore(state.model);
+            self.run.restored = Some(self.run.best_epoch);
         }
+    }
+
+    fn restored_epoch(&self) -> Option<usize> {
+        self.run.restored
     }
 }

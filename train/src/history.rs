@@ -40,6 +40,7 @@ impl fmt::Display for Scores {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     pub(crate) epochs: Vec<Scores>,
+    pub(crate) restored: Option<usize>,
 }
 
 impl History {
@@ -54,6 +55,11 @@ impl History {
     /// The last row.
     pub fn last(&self) -> Option<&Scores> {
         self.epochs.last()
+    }
+    /// The epoch, from 0, whose weights the model has: the last one, unless a callback such as
+    /// [`EarlyStopping`](crate::EarlyStopping) restored those of a better one.
+    pub fn kept_epoch(&self) -> Option<usize> {
+        self.restored.or(self.epochs.len().checked_sub(1))
     }
 
     /// The table as CSV, with a header; numbers are exact.

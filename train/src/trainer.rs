@@ -195,6 +195,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         let mut state =
             State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
         callbacks.iter_mut().for_each(|callback| callback.train_end(&mut state));
+        history.restored = callbacks.iter().rev().find_map(|callback| callback.restored_epoch());
         Ok(history)
     }
 
