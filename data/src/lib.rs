@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | [`Dataset`] | features and targets of the same samples, in memory |
 //! | [`Csv`], [`Table`] | a reader that would rather fail than guess |
-//! | [`Split`], [`Fold`] | training, validation and test parts; cross-validation folds |
+//! | [`Split`] | training, validation and test parts |
+//! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
 //! | [`StandardScaler`] | mean 0 and standard deviation 1, learnt from the training part alone |
 //! | [`Batches`], [`Batch`] | a plan of mini-batches, and one of them |
 //! | [`DataError`] | what was wrong, and where |
@@ -55,4 +56,4 @@ pub use dataset::Dataset;
 pub use error::{DataError, Place};
 pub use reader::{Column, Csv, Missing, Table};
 pub use scale::StandardScaler;
-pub use split::{Fold, Split};
+pub use split::{Fold, Folds, KFold, LeaveOneOut, Split, TimeSeriesSplit};

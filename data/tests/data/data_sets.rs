@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gradus_data::{Csv, Dataset, Split, StandardScaler, Table};
+use gradus_data::{Csv, Dataset, Fold, Folds, Split, StandardScaler, Table};
 
 fn path(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "data-sets", file].iter().collect()
@@ -23,6 +23,19 @@ fn they_are_what_their_readme_says() {
             assert_eq!(classes.iter().filter(|&&c| c == class as i64).count(), count, "{file}");
         }
     }
+    let digits: Dataset = Csv::new().no_header().read_path(path("digits.csv")).unwrap();
+    assert_eq!(digits.x().shape(), [1797, 64]);
+    assert_eq!(digits.x().to_vec().into_iter().fold(0., f32::max), 16.);
+    let zeros = digits.classes_below(10).unwrap().to_vec().iter().filter(|&&c| c == 0).count();
+    assert_eq!(zeros, 178);
+    let wine: Dataset = Csv::new().read_path(path("winequality-red.csv")).unwrap();
+    assert_eq!(
+        (wine.x().shape(), wine.feature_names()[0].as_str()),
+        (&[1599, 11][..], "fixed acidity")
+    );
+    let spots: Table = Csv::new().read_table_path(path("sunspots.csv")).unwrap();
+    assert_eq!((spots.values.shape(), spots.values.at(&[308, 0])), (&[309, 2][..], 2008.));
+
     let error = Csv::new().read_path::<f32>(path("breast_cancer.csv")).unwrap_err().to_string();
     let end = "breast_cancer.csv, line 2: found 31 cells, expected 4 as in the first line";
     assert!(error.ends_with(end), "{error}");
@@ -73,4 +86,31 @@ fn the_fixed_splits_are_stratified_and_disjoint() {
     }
     let parts = data.split([0.6, 0.2, 0.2], Split::stratified(0)).unwrap();
     assert_eq!(parts.each_ref().map(|part| part.len()), [341, 114, 114]);
+}
+
+#[test]
+fn the_fixed_folds_test_each_sample_once() {
+    let digits = Csv::new().no_header();
+    let others = Csv::new().skip_lines(1).no_header();
+    for (data, csv, folds, seeds) in [
+        ("digits.csv", &digits, "digits_folds.csv", 3),
+        ("iris.csv", &others, "iris_folds.csv", 5),
+        ("wine_data.csv", &others, "wine_folds.csv", 5),
+    ] {
+        let data: Dataset = csv.read_path(path(data)).unwrap();
+        let of: Table = Csv::new().read_table_path(path(folds)).unwrap();
+        assert_eq!(of.values.shape(), [data.len(), seeds]);
+        for seed in 0..seeds {
+            let fold = |fold: usize| {
+                let is_in = |row: &usize| of.values.at(&[*row, seed]) == fold as f32;
+                let (test, train) = (0..data.len()).partition(is_in);
+                Fold { train, test }
+            };
+            let folds: Vec<Fold> = (0..5).map(fold).collect();
+            for fold in folds.folds(&data).unwrap() {
+                let exact = data.len() / 5;
+                assert!((exact..=exact + 1).contains(&fold.test.len()));
+            }
+        }
+    }
 }

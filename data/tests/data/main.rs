@@ -5,6 +5,7 @@ use gradus_data::DataError;
 mod csv;
 mod data_sets;
 mod dataset;
+mod folds;
 mod split;
 
 /// The message of what must fail.

@@ -6,7 +6,7 @@ use gradus_data::{DataError, Dataset, Split};
 use super::message;
 
 /// One feature, the row's number, and the given labels.
-fn labelled(labels: &[usize]) -> Dataset<f64> {
+pub(crate) fn labelled(labels: &[usize]) -> Dataset<f64> {
     let n = labels.len();
     let x = Tensor::from_fn(&[n, 1], |at| at[0] as f64);
     Dataset::new(x, Tensor::from_fn(&[n, 1], |at| labels[at[0]] as f64)).unwrap()
@@ -16,7 +16,7 @@ fn rows(part: &Dataset<f64>) -> Vec<usize> {
     part.x().to_vec().iter().map(|&x| x as usize).collect()
 }
 
-fn sorted(mut rows: Vec<usize>) -> Vec<usize> {
+pub(crate) fn sorted(mut rows: Vec<usize>) -> Vec<usize> {
     rows.sort_unstable();
     rows
 }
@@ -108,32 +108,6 @@ fn counts_are_exact_where_fractions_are_not() {
 }
 
 #[test]
-fn folds_test_each_sample_once() {
-    let labels: Vec<usize> = (0..103).map(|row| usize::from(row % 5 == 0)).collect();
-    let data = labelled(&labels);
-    let folds = data.folds(5, Split::stratified(3)).unwrap();
-    let tested = folds.iter().flat_map(|fold| fold.test.clone()).collect();
-    assert_eq!(sorted(tested), (0..103).collect::<Vec<_>>());
-    for fold in &folds {
-        assert_eq!(sorted([&fold.train[..], &fold.test].concat()), (0..103).collect::<Vec<_>>());
-        assert!((20..=21).contains(&fold.test.len()));
-        let ones = fold.test.iter().filter(|&&row| labels[row] == 1).count();
-        assert!((4..=5).contains(&ones), "{ones} of 21 in 5 folds");
-    }
-    assert_eq!(folds, data.folds(5, Split::stratified(3)).unwrap());
-
-    // Many classes of odd sizes leave over one sample each: the folds share them evenly.
-    let labels: Vec<usize> = (0..9).flat_map(|class| vec![class; 11 + class]).collect();
-    let sizes: Vec<usize> = labelled(&labels)
-        .folds(10, Split::stratified(1))
-        .unwrap()
-        .iter()
-        .map(|fold| fold.test.len())
-        .collect();
-    assert_eq!((sizes.iter().min(), sizes.iter().max()), (Some(&13), Some(&14)), "{sizes:?}");
-}
-
-#[test]
 fn messages_say_what_and_where() {
     let data = labelled(&[0, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
     let how = Split::stratified(1);
@@ -180,16 +154,9 @@ fn messages_say_what_and_where() {
         "split: row 2 is in part 0 and again in part 2"
     );
     assert_eq!(message(data.split_at([&[1], &[]])), "part 1 of the split has no samples");
-    for folds in [0, 1, 11, usize::MAX] {
-        assert_eq!(
-            message(data.folds(folds, how)),
-            format!("folds: {folds} folds of 10 samples: there must be 2 to 10")
-        );
-    }
     let measured = Dataset::new(data.x().clone(), data.x().map(|x| x + 0.5)).unwrap();
     let text = "stratified split: the label of sample 0 is 0.5: labels are whole numbers from 0 on; \
-                split targets that are no classes by `Split::shuffled`";
+                split targets that are no classes by `shuffled` alone";
     assert_eq!(message(measured.split([0.5, 0.5], how)), text);
-    assert_eq!(message(measured.folds(2, how)), text);
     assert!(measured.split([0.5, 0.5], Split::shuffled(1)).is_ok());
 }
