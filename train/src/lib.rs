@@ -13,7 +13,7 @@ mod early_stopping;
 mod error;
 mod fit;
 mod history;
-mod metrics;
+pub mod metrics;
 mod progress;
 mod trainer;
 
@@ -23,5 +23,10 @@ pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
 pub use fit::Fit;
 pub use history::{History, Scores};
-pub use metrics::{Accuracy, Direction, Metric};
+// Errors that are losses, too, are reached as `metrics::MeanSquaredError`.
+pub use metrics::{
+    Accuracy, Average, BinaryAccuracy, CategoricalAccuracy, ClassificationReport, CohenKappa,
+    ConfusionMatrix, Direction, F1, LogLoss, MatthewsCorrelation, Metric, PrAuc, PrPoint,
+    Precision, R2, Recall, RocAuc, RocPoint, TopKAccuracy, precision_recall_curve, roc_curve,
+};
 pub use trainer::{Compile, Trainer};
