@@ -124,6 +124,35 @@ impl<T: Float> Dataset<T> {
         }
     }
 
+    /// A weight for each of `count` classes, n / (k·nᵢ) for the k classes that there are, so that all
+    /// weigh the same together (scikit-learn's `balanced`); 0 for a class without samples.
+    ///
+    /// ```
+    /// # use gradus_autograd::Tensor;
+    /// # use gradus_data::Dataset;
+    /// # fn main() -> Result<(), gradus_data::DataError> {
+    /// let y = Tensor::from([0., 0., 0., 1.]);
+    /// let data: Dataset = Dataset::new(y.clone(), y)?;
+    /// assert_eq!(data.balanced_class_weights(2)?, [4. / 6., 2.]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Dataset::classes_below`].
+    pub fn balanced_class_weights(&self, count: usize) -> Result<Vec<f64>, DataError> {
+        let mut counts = vec![0_usize; count];
+        for label in self.classes_below(count)?.to_vec() {
+            counts[label as usize] += 1;
+        }
+        let present = counts.iter().filter(|&&count| count > 0).count();
+        let weight = |&count: &usize| match count {
+            0 => 0.0,
+            _ => self.len() as f64 / (present * count) as f64,
+        };
+        Ok(counts.iter().map(weight).collect())
+    }
+
     /// The samples `rows`, in that order; a row may be named more than once (a bootstrap sample).
     ///
     /// # Errors
@@ -179,12 +208,10 @@ impl<T: Float> Dataset<T> {
     /// # Errors
     /// Those of [`Dataset::new`].
     pub fn with_x(&self, x: Tensor<T>) -> Result<Self, DataError> {
-        let new = Dataset::new(x, self.y.clone())?;
-        let features = match new.x.shape()[1..] == [self.feature_names.len()] {
-            true => self.feature_names.clone(),
-            false => Arc::from([]),
-        };
-        Ok(Dataset { feature_names: features, class_names: self.class_names.clone(), ..new })
+        check_finite("x", &x, &[])?;
+        let mut new = self.clone();
+        new.set_x(x, self.feature_names.to_vec())?;
+        Ok(new)
     }
 
     /// The same features with other targets, made from [`Dataset::y`]: a logarithm, one-hot rows.
@@ -196,9 +223,16 @@ impl<T: Float> Dataset<T> {
         Ok(Dataset { y: new.y, ..self.clone() })
     }
 
-    /// Other features of the same shape.
-    pub(crate) fn set_x(&mut self, x: Tensor<T>) {
+    /// Other features of the same samples; the names are dropped if there is not one for each.
+    pub(crate) fn set_x(&mut self, x: Tensor<T>, names: Vec<String>) -> Result<(), DataError> {
+        let x = Dataset::with_gaps(x, self.y.clone())?.x;
+        if x.shape()[1..] != [names.len()] {
+            self.feature_names = Arc::from([]);
+        } else if *self.feature_names != names[..] {
+            self.feature_names = names.into();
+        }
         self.x = x;
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@
 //! | [`Csv`], [`Table`] | a reader that would rather fail than guess |
 //! | [`Split`] | training, validation and test parts |
 //! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
-//! | [`StandardScaler`] | mean 0 and standard deviation 1, learnt from the training part alone |
+//! | [`Preprocess`]: [`StandardScaler`], [`MinMaxScaler`], [`RobustScaler`], [`OneHotEncoder`], [`OrdinalEncoder`] | learnt from the training part alone, applied to all |
 //! | [`Batches`], [`Batch`] | a plan of mini-batches, and one of them |
 //! | [`DataError`] | what was wrong, and where |
 //!
@@ -18,7 +18,7 @@
 //! is random is a function of a seed: the same seed gives the same bits on every machine.
 //!
 //! ```
-//! use gradus_data::{Csv, Dataset, Split, StandardScaler};
+//! use gradus_data::{Csv, Dataset, Preprocess, Split, StandardScaler};
 //! # fn main() -> Result<(), gradus_data::DataError> {
 //! # let rows: String = (0..50).map(|i| format!("{i},{},{}\n", i * i, i % 2)).collect();
 //! # let file = format!("width,height,label\n{rows}");
@@ -44,16 +44,17 @@
 #![warn(missing_docs)]
 
 mod batch;
+mod csv;
 mod dataset;
 mod error;
-mod reader;
-mod scale;
+mod preprocess;
 mod split;
-mod text;
 
 pub use batch::{Batch, BatchIter, Batches};
+pub use csv::{Column, Csv, Missing, Table};
 pub use dataset::Dataset;
 pub use error::{DataError, Place};
-pub use reader::{Column, Csv, Missing, Table};
-pub use scale::StandardScaler;
+pub use preprocess::{
+    MinMaxScaler, OneHotEncoder, OrdinalEncoder, Preprocess, RobustScaler, StandardScaler, Unknown,
+};
 pub use split::{Fold, Folds, KFold, LeaveOneOut, Split, TimeSeriesSplit};

@@ -1,7 +1,7 @@
 //! Data sets, their batches and their scaling.
 
 use gradus_autograd::{Rng, Tensor};
-use gradus_data::{Csv, Dataset, Missing, StandardScaler};
+use gradus_data::{Csv, Dataset, Missing, Preprocess, StandardScaler};
 
 use super::message;
 
@@ -184,7 +184,7 @@ fn scaling_has_the_range_of_its_numbers() {
     let mut other = counted(2);
     assert_eq!(
         message(scaler.apply(&mut other)),
-        "the scaler was fitted on samples of shape [2], these have shape [2, 3]"
+        "fitted on samples of shape [2], these have shape [2, 3]"
     );
     assert!(scaler.transform(&Tensor::<f32>::scalar(1.)).is_err());
 }

@@ -6,6 +6,7 @@ mod csv;
 mod data_sets;
 mod dataset;
 mod folds;
+mod preprocess;
 mod split;
 
 /// The message of what must fail.

@@ -1,7 +1,8 @@
 //! Everything that can be wrong with data, and where.
 
-use std::fmt;
-use std::path::PathBuf;
+mod place;
+
+pub use place::Place;
 
 /// Why data could not be read, split, scaled or batched.
 ///
@@ -348,8 +349,8 @@ pub enum DataError {
         /// The part in which it stands again.
         second: usize,
     },
-    /// A scaler for samples of another shape.
-    #[error("the scaler was fitted on samples of shape {fitted:?}, these have shape {found:?}")]
+    /// A scaler or an encoder for samples of another shape.
+    #[error("fitted on samples of shape {fitted:?}, these have shape {found:?}")]
     ScalerShape {
         /// The shape of a sample at fitting.
         fitted: Vec<usize>,
@@ -362,39 +363,28 @@ pub enum DataError {
         /// The feature's position in a sample.
         feature: usize,
     },
+    /// Samples that are no rows of columns, of which some could be encoded.
+    #[error("x has shape {shape:?}: columns of categories need samples in rows, [n, columns]")]
+    NotColumns {
+        /// The shape of the features.
+        shape: Vec<usize>,
+    },
+    /// A category that was not there at fitting.
+    #[error(
+        "sample {sample}, feature {feature} is {value}: none of the categories {known:?} of the \
+         fit; if that may be, say `unknown(Unknown::Ignore)`"
+    )]
+    UnknownCode {
+        /// The sample.
+        sample: usize,
+        /// The feature's position.
+        feature: usize,
+        /// Its number.
+        value: f64,
+        /// The categories of the fit, or the first of them.
+        known: Vec<f64>,
+    },
     /// Batches of no samples.
     #[error("batches: the batch size is 0; a batch has at least 1 sample")]
     BatchSize,
-}
-
-/// A place in a file, as far as it is known: `iris.csv, line 3, column 2 (width)`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Place {
-    /// The file, if it was read by its path.
-    pub file: Option<PathBuf>,
-    /// The line, from 1.
-    pub line: Option<u64>,
-    /// The column, from 1.
-    pub column: Option<usize>,
-    /// The column's name in the header.
-    pub name: Option<String>,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, "{}, line {line}", file.display())?,
-            (Some(file), None) => write!(f, "{}", file.display())?,
-            (None, Some(line)) => write!(f, "line {line}")?,
-            (None, None) => f.write_str("the input")?,
-        }
-        if let Some(column) = self.column {
-            write!(f, ", column {column}")?;
-        }
-        match &self.name {
-            Some(name) => write!(f, " ({name})"),
-            None => Ok(()),
-        }
-    }
 }

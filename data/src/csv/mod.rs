@@ -1,18 +1,24 @@
 //! CSV files: strict, because a number that is misread is never noticed again.
 
+mod cell;
+mod column;
+mod text;
+
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
 use csv::StringRecord;
 use gradus_autograd::{Float, Tensor};
 
-use crate::text::{Rows, check_quotes, read_text, skip_lines};
-use crate::{DataError, Dataset, Place};
+use crate::{DataError, Dataset, Place, Unknown};
+use text::{Rows, check_quotes, read_text, skip_lines};
+
+pub use cell::Missing;
+pub use column::Column;
 
 /// The most bytes that are read unless [`Csv::most_bytes`] says otherwise: 4 GiB.
 const MOST_BYTES: u64 = 1 << 32;
-/// Characters of a cell, and names of a header, that an error message shows.
-const SHOWN: usize = 40;
 
 /// How to read a CSV file: by default with a header, the label in the last column, every cell a
 /// finite number.
@@ -49,42 +55,9 @@ pub struct Csv {
     categories: Vec<(Column, Vec<String>)>,
     missing: Missing,
     marks: Vec<String>,
+    unknown: Unknown,
     allow_non_finite: bool,
     most_bytes: u64,
-}
-
-/// A column: `Column::Last`, a name from the header (`"label"`) or an index from 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// The last one.
-    Last,
-    /// By its name in the header.
-    Name(String),
-    /// By its position, from 0.
-    Index(usize),
-}
-
-impl From<&str> for Column {
-    fn from(name: &str) -> Self {
-        Column::Name(name.to_owned())
-    }
-}
-
-impl From<usize> for Column {
-    fn from(index: usize) -> Self {
-        Column::Index(index)
-    }
-}
-
-/// What a missing cell is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missing {
-    /// An error.
-    #[default]
-    Error,
-    /// NaN; to be filled (see [`Dataset::with_x`]) or left out ([`Dataset::complete`]). The label
-    /// must be there all the same.
-    Nan,
 }
 
 /// A CSV file as a table of numbers.
@@ -113,6 +86,7 @@ impl Csv {
             categories: Vec::new(),
             missing: Missing::Error,
             marks: Vec::new(),
+            unknown: Unknown::Error,
             allow_non_finite: false,
             most_bytes: MOST_BYTES,
         }
@@ -156,6 +130,12 @@ impl Csv {
     /// Texts that mark a missing cell, as an empty cell does: `["?", "NA"]`.
     pub fn missing_marks<S: Into<String>>(self, marks: impl IntoIterator<Item = S>) -> Self {
         Csv { marks: marks.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// What a text is that is none of its column's categories: an error, or NaN, which a
+    /// [`OneHotEncoder`](crate::OneHotEncoder) can ignore. The label must be known all the same.
+    pub fn unknown(self, unknown: Unknown) -> Self {
+        Csv { unknown, ..self }
     }
 
     /// Reads `nan` and `inf` as the numbers that they name. The label must be finite all the same.
@@ -212,6 +192,62 @@ impl Csv {
         self.table(source, &Place::default())
     }
 
+    /// The different texts of a column, sorted: what [`Csv::categories`] takes for it. Missing cells
+    /// are none of them.
+    ///
+    /// ```
+    /// # use gradus_data::Csv;
+    /// # fn main() -> Result<(), gradus_data::DataError> {
+    /// let file = "kind,label\ndog,1\ncat,0\ndog,1\n";
+    /// assert_eq!(Csv::new().distinct("kind", file.as_bytes())?, ["cat", "dog"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no table, or has no such column.
+    pub fn distinct(
+        &self,
+        column: impl Into<Column>,
+        source: impl Read,
+    ) -> Result<Vec<String>, DataError> {
+        self.texts(&column.into(), source, &Place::default())
+    }
+
+    /// As [`Csv::distinct`], of a file.
+    ///
+    /// # Errors
+    /// Those of [`Csv::distinct`].
+    pub fn distinct_path(
+        &self,
+        column: impl Into<Column>,
+        path: impl AsRef<Path>,
+    ) -> Result<Vec<String>, DataError> {
+        let (source, file) = open(path.as_ref())?;
+        self.texts(&column.into(), source, &file)
+    }
+
+    fn texts(
+        &self,
+        column: &Column,
+        source: impl Read,
+        file: &Place,
+    ) -> Result<Vec<String>, DataError> {
+        let mut texts = BTreeSet::new();
+        let (mut found, mut is_first) = (0, true);
+        self.rows(source, file, |rows, names, record| {
+            if std::mem::take(&mut is_first) {
+                found = column.find(names, rows.width, file)?;
+            }
+            let text = record[found].trim();
+            if !self.is_missing(text) && !texts.contains(text) {
+                texts.insert(text.to_owned());
+            }
+            Ok(())
+        })?;
+        Ok(texts.into_iter().collect())
+    }
+
     fn dataset<T: Float>(&self, source: impl Read, file: &Place) -> Result<Dataset<T>, DataError> {
         let Table { mut names, values } = self.table::<T>(source, file)?;
         let (rows, width) = (values.shape()[0], values.shape()[1]);
@@ -248,6 +284,31 @@ impl Csv {
     }
 
     fn table<T: Float>(&self, source: impl Read, file: &Place) -> Result<Table<T>, DataError> {
+        let mut values: Vec<T> = Vec::new();
+        let mut categories = Vec::new();
+        let (names, width) = self.rows(source, file, |rows, names, record| {
+            if categories.is_empty() {
+                categories = self.categories_by_column(names, rows.width, file)?;
+            }
+            for (column, cell) in record.iter().enumerate() {
+                let value = self.cell(cell.trim(), categories[column]);
+                values.push(value.map_err(|wrong| {
+                    wrong.at(rows.place(Some(column), names), cell.trim(), categories[column])
+                })?);
+            }
+            Ok(())
+        })?;
+        Ok(Table { names, values: Tensor::new(&[values.len() / width, width], values) })
+    }
+
+    /// Calls `f` with each row below the header, of which there is at least one. The header's names,
+    /// and the number of columns.
+    fn rows(
+        &self,
+        source: impl Read,
+        file: &Place,
+        mut f: impl FnMut(&Rows<'_>, &[String], &StringRecord) -> Result<(), DataError>,
+    ) -> Result<(Vec<String>, usize), DataError> {
         // What can stand in a number or end a line cannot stand between two of them.
         let usable =
             |c: char| c == '\t' || c == ' ' || (c.is_ascii_punctuation() && !"\".+-".contains(c));
@@ -274,104 +335,10 @@ impl Csv {
                 return Err(DataError::NoRows { at: Box::new(file.clone()) });
             }
         }
-
-        let width = rows.width;
-        let categories = self.categories_by_column(&names, width, file)?;
-        let mut values: Vec<T> = Vec::new();
         loop {
-            for (column, cell) in record.iter().enumerate() {
-                let value = self.cell(cell.trim(), categories[column]);
-                values.push(value.map_err(|wrong| {
-                    wrong.at(rows.place(Some(column), &names), cell.trim(), categories[column])
-                })?);
-            }
+            f(&rows, &names, &record)?;
             if !rows.next(&mut record)? {
-                break;
-            }
-        }
-        Ok(Table { names, values: Tensor::new(&[values.len() / width, width], values) })
-    }
-
-    /// The number that a cell says.
-    fn cell<T: Float>(&self, text: &str, categories: Option<&[String]>) -> Result<T, Wrong> {
-        if text.is_empty() || self.marks.iter().any(|mark| mark == text) {
-            return match self.missing {
-                Missing::Error => Err(Wrong::Missing),
-                Missing::Nan => Ok(T::of(f64::NAN)),
-            };
-        }
-        if let Some(known) = categories {
-            let at = known.iter().position(|each| each == text).ok_or(Wrong::Unknown)?;
-            return Ok(T::of(at as f64));
-        }
-        let value: f64 = text.parse().map_err(|_| Wrong::NotANumber)?;
-        let number = T::of(value);
-        // "inf" and "nan" have no digit; what has one and is not finite was too large.
-        match text.contains(|c: char| c.is_ascii_digit()) {
-            _ if number.is_finite() => Ok(number),
-            true => Err(Wrong::Overflow(std::any::type_name::<T>())),
-            false if self.allow_non_finite => Ok(number),
-            false => Err(Wrong::NonFinite),
-        }
-    }
-}
-
-/// What can be wrong with a cell, before its place is known.
-enum Wrong {
-    Missing,
-    NotANumber,
-    NonFinite,
-    Overflow(&'static str),
-    Unknown,
-}
-
-impl Wrong {
-    fn at(self, at: Box<Place>, cell: &str, known: Option<&[String]>) -> DataError {
-        let text = match cell.char_indices().nth(SHOWN) {
-            Some((end, _)) => format!("{}…", &cell[..end]),
-            None => cell.to_owned(),
-        };
-        match self {
-            Wrong::Missing => DataError::MissingCell { at },
-            Wrong::NotANumber => DataError::NotANumber { at, text },
-            Wrong::NonFinite => DataError::NonFiniteCell { at, text },
-            Wrong::Overflow(kind) => DataError::Overflow { at, text, kind },
-            Wrong::Unknown => {
-                DataError::UnknownCategory { at, text, known: known.unwrap_or_default().to_vec() }
-            }
-        }
-    }
-}
-
-impl Column {
-    fn find(&self, names: &[String], width: usize, file: &Place) -> Result<usize, DataError> {
-        let at = Box::new(file.clone());
-        match self {
-            Column::Last => Ok(width - 1),
-            Column::Index(index) if *index < width => Ok(*index),
-            Column::Index(index) => {
-                let there = format!("the last of {width} columns is {}", width - 1);
-                Err(DataError::NoColumn { at, column: index.to_string(), there })
-            }
-            Column::Name(name) => {
-                let mut all = names.iter().enumerate().filter(|(_, each)| *each == name);
-                match (all.next(), all.next()) {
-                    (Some((index, _)), None) => Ok(index),
-                    (Some(_), Some(_)) => {
-                        Err(DataError::AmbiguousColumn { at, name: name.clone() })
-                    }
-                    (None, _) => {
-                        let there = match names.len() {
-                            0 => "the file is read without a header".to_owned(),
-                            n => {
-                                let dots = if n > SHOWN { ", …" } else { "" };
-                                let shown = names[..n.min(SHOWN)].join(", ");
-                                format!("the header has {shown}{dots}")
-                            }
-                        };
-                        Err(DataError::NoColumn { at, column: format!("{name:?}"), there })
-                    }
-                }
+                return Ok((names, rows.width));
             }
         }
     }

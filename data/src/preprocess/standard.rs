@@ -2,7 +2,8 @@
 
 use gradus_autograd::{Float, Tensor};
 
-use crate::{DataError, Dataset};
+use super::affine::{Affine, each_row};
+use crate::{DataError, Dataset, Preprocess};
 
 /// `(x − mean) / std` for each feature, with the mean and the standard deviation of the data it was
 /// fitted on: the training part, never the parts that it is tested on.
@@ -13,7 +14,7 @@ use crate::{DataError, Dataset};
 ///
 /// ```
 /// use gradus_autograd::Tensor;
-/// use gradus_data::{Dataset, StandardScaler};
+/// use gradus_data::{Dataset, Preprocess, StandardScaler};
 /// # fn main() -> Result<(), gradus_data::DataError> {
 /// let mut train: Dataset =
 ///     Dataset::new(Tensor::from([[1., 5.], [3., 5.]]), Tensor::from([[0.], [1.]]))?;
@@ -31,10 +32,7 @@ use crate::{DataError, Dataset};
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct StandardScaler {
-    mean: Tensor<f64>,
-    std: Tensor<f64>,
-}
+pub struct StandardScaler(Affine);
 
 /// What is known of one feature.
 #[derive(Clone, Copy)]
@@ -98,72 +96,29 @@ impl StandardScaler {
             return Err(DataError::ScaleOverflow { feature });
         }
         let means = all.iter().map(|spread| spread.mean).collect();
-        Ok(StandardScaler { mean: Tensor::new(sample, means), std: Tensor::new(sample, stds) })
+        Ok(StandardScaler(Affine {
+            center: Tensor::new(sample, means),
+            scale: Tensor::new(sample, stds),
+        }))
     }
 
     /// The mean of each feature, in the shape of a sample.
     pub fn mean(&self) -> &Tensor<f64> {
-        &self.mean
+        &self.0.center
     }
 
     /// What each feature is divided by: its standard deviation, or 1 if it is constant.
     pub fn std(&self) -> &Tensor<f64> {
-        &self.std
-    }
-
-    /// Scales the features of a data set. On an error the data set stays as it was.
-    ///
-    /// # Errors
-    /// Those of [`StandardScaler::transform`].
-    pub fn apply<T: Float>(&self, data: &mut Dataset<T>) -> Result<(), DataError> {
-        data.set_x(self.transform(data.x())?);
-        Ok(())
-    }
-
-    /// Features `[n, …]`, scaled. NaN and infinity stay what they are.
-    ///
-    /// # Errors
-    /// When the samples have another shape than those of the fit, and when a finite number would
-    /// become infinite.
-    pub fn transform<T: Float>(&self, x: &Tensor<T>) -> Result<Tensor<T>, DataError> {
-        self.each(x, |x, mean, std| (x - mean) / std)
-    }
-
-    /// Scaled features `[n, …]` as they were before.
-    ///
-    /// # Errors
-    /// Those of [`StandardScaler::transform`].
-    pub fn inverse<T: Float>(&self, x: &Tensor<T>) -> Result<Tensor<T>, DataError> {
-        self.each(x, |x, mean, std| x * std + mean)
-    }
-
-    fn each<T: Float>(
-        &self,
-        x: &Tensor<T>,
-        f: impl Fn(f64, f64, f64) -> f64,
-    ) -> Result<Tensor<T>, DataError> {
-        if x.shape().get(1..) != Some(self.mean.shape()) {
-            let found = x.shape().get(1..).unwrap_or_default().to_vec();
-            return Err(DataError::ScalerShape { fitted: self.mean.shape().to_vec(), found });
-        }
-        let (means, stds) = (self.mean.to_vec(), self.std.to_vec());
-        let (mut scaled, width) = (x.clone(), means.len().max(1));
-        for row in scaled.make_mut().chunks_exact_mut(width) {
-            for (feature, x) in row.iter_mut().enumerate() {
-                let new = T::of(f(x.to_f64(), means[feature], stds[feature]));
-                if x.is_finite() && !new.is_finite() {
-                    return Err(DataError::ScaleOverflow { feature });
-                }
-                *x = new;
-            }
-        }
-        Ok(scaled)
+        &self.0.scale
     }
 }
 
-/// Calls `f` with each sample's numbers.
-fn each_row<T: Float>(x: &Tensor<T>, f: impl FnMut(&[T])) {
-    let width = x.shape()[1..].iter().product::<usize>().max(1);
-    let x = x.contiguous();
-    x.as_slice().unwrap_or_default().chunks_exact(width).for_each(f);
+impl<T: Float> Preprocess<T> for StandardScaler {
+    fn transform(&self, x: &Tensor<T>) -> Result<Tensor<T>, DataError> {
+        self.0.each(x, |x, mean, std| (x - mean) / std)
+    }
+
+    fn inverse(&self, x: &Tensor<T>) -> Result<Tensor<T>, DataError> {
+        self.0.each(x, |x, mean, std| x * std + mean)
+    }
 }
