@@ -14,8 +14,11 @@ mod clip;
 mod group;
 mod hypergradient;
 mod optimizer;
+mod saved;
 mod schedule;
 mod sgd;
+mod state_dict;
+mod step;
 mod tuned;
 mod unrolled;
 
@@ -25,8 +28,10 @@ pub use clip::Clip;
 pub use hypergradient::{
     Hypergradient, HypergradientError, Solver, Unroll, hypergradient, implicit_hypergradient,
 };
-pub use optimizer::{Formulas, Optimizer, Step, StepError, UpdateRule};
+pub use optimizer::{Formulas, Optimizer, UpdateRule};
 pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
 pub use sgd::{Sgd, SgdHyper};
+pub use state_dict::{Entry, StateDict, StateError};
+pub use step::{Step, StepError};
 pub use tuned::Tuned;
 pub use unrolled::Unrolled;

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use gradus_autograd::{Float, Fuse, Gradients, Module, ParamId, Path, Rule, Tensor};
+use gradus_autograd::{Float, Fuse, Gradients, Module, Param, ParamId, Path, Rule, Tensor};
 use smallvec::SmallVec;
 
-use crate::Clip;
 use crate::group::{Changed, Group};
+use crate::{Clip, StateDict, StateError, Step, StepError};
 
 /// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
 /// numbers of a step, and the update of an element. An [`Optimizer`] runs them in place;
@@ -122,63 +122,6 @@ impl<T: Float> Formulas for InPlace<'_, T> {
     }
 }
 
-/// Why no step was taken. Neither parameters nor moments have changed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StepError {
-    /// A gradient that clipping does not make finite.
-    #[error(
-        "clip: the gradient of `{path}` is not finite, and scaling by a norm would spread that: no step was taken. \
-         Look at the loss, or lower the learning rate"
-    )]
-    NotFinite {
-        /// The parameter in the model.
-        path: String,
-    },
-}
-
-impl StepError {
-    pub(crate) fn not_finite(path: Path<'_>) -> Self {
-        StepError::NotFinite { path: path.to_string() }
-    }
-}
-
-/// A training step: what a training loop needs of an optimiser.
-pub trait Step<T: Float>: Send {
-    /// Applies running statistics, then updates every trained parameter that has a gradient.
-    ///
-    /// One optimiser serves one model: moments are kept by path, so that a copy of the model goes on
-    /// with them, and two models with the same paths would share theirs.
-    ///
-    /// # Errors
-    /// With [clipping](Optimizer::clip), when a gradient is NaN or infinite.
-    ///
-    /// # Panics
-    /// When no gradient belongs to a parameter of the model: a clone has parameters of its own.
-    #[track_caller]
-    fn try_step(
-        &mut self,
-        model: &mut dyn Module<T>,
-        gradients: &Gradients<T>,
-    ) -> Result<(), StepError>;
-
-    /// As [`try_step`](Step::try_step).
-    ///
-    /// # Panics
-    /// Where that gives an error, too.
-    #[track_caller]
-    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
-        if let Err(error) = self.try_step(model, gradients) {
-            panic!("step: {error}");
-        }
-    }
-
-    /// The learning rate of the main group.
-    fn lr(&self) -> f64;
-    /// Sets the learning rate; groups keep their ratio to it.
-    fn set_lr(&mut self, lr: f64);
-}
-
 /// A rule at work on a model: its hyperparameters, groups of parameters that have others, and the
 /// moments of each parameter, kept by path.
 ///
@@ -199,7 +142,7 @@ pub trait Step<T: Float>: Send {
 pub struct Optimizer<R: UpdateRule, T: Float = f32> {
     pub(crate) rule: R,
     groups: Vec<Group<R>>,
-    slots: Vec<Slot<R, T>>,
+    pub(crate) slots: Vec<Slot<R, T>>,
     pub(crate) clip: Option<Clip>,
 }
 
@@ -207,7 +150,7 @@ pub struct Optimizer<R: UpdateRule, T: Float = f32> {
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<R, T: Float> {
     id: ParamId,
-    path: String,
+    pub path: String,
     pub group: Option<Changed<R>>,
     pub step: u64,
     pub moments: Vec<Tensor<T>>,
@@ -216,6 +159,12 @@ pub(crate) struct Slot<R, T: Float> {
 }
 
 impl<R: UpdateRule, T: Float> Slot<R, T> {
+    /// Of a parameter that is known by its path until its first step.
+    pub fn new(path: String, group: Option<Changed<R>>, step: u64) -> Self {
+        let id = Param::<T>::new(Tensor::scalar(T::ZERO)).id();
+        Slot { id, path, group, step, moments: Vec::new(), tangents: Vec::new() }
+    }
+
     /// The rule for this parameter, which may be that of its group.
     pub fn rule(&self, main: &R) -> R {
         self.group.as_ref().map_or_else(|| main.clone(), |group| group.rule(main))
@@ -320,7 +269,10 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             // The same place in another copy of the model: it goes on with the moments there are.
             self.slots[at].id = id;
             if self.slots[at].moments.iter().all(|m| m.shape() == p.shape()) {
-                return at;
+                // Where it is looked for first, from now on.
+                let place = guess.min(self.slots.len() - 1);
+                self.slots.swap(at, place);
+                return place;
             }
             self.slots.remove(at);
         }
@@ -393,5 +345,11 @@ impl<R: UpdateRule, T: Float> Step<T> for Optimizer<R, T> {
     }
     fn set_lr(&mut self, lr: f64) {
         self.rule.set_lr(lr);
+    }
+    fn state_dict(&self) -> StateDict {
+        self.saved()
+    }
+    fn load_state_dict(&mut self, state: StateDict) -> Result<(), StateError> {
+        self.load(state, 0)
     }
 }

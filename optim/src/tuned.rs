@@ -6,7 +6,9 @@ use gradus_autograd::{Dual, Float, Fuse, Gradients, Module, Param, Path, Rule, T
 use smallvec::SmallVec;
 
 use crate::optimizer::{OfStep, OncePerStep, Scalars, place_of, states};
-use crate::{Formulas, Fraction, Optimizer, Positive, Step, StepError, UpdateRule};
+use crate::{
+    Formulas, Fraction, Optimizer, Positive, StateDict, StateError, Step, StepError, UpdateRule,
+};
 
 /// An optimiser whose hyperparameters are trained by another one, step by step (Chandra et al. 2022, "Gradient
 /// Descent: The Ultimate Optimizer"): the gradient of the loss says how a weight should have been changed by the
@@ -152,6 +154,30 @@ impl<R: UpdateRule, T: Float> Step<T> for Tuned<R, T> {
             one.value.set(lr);
         }
     }
+    fn state_dict(&self) -> StateDict {
+        let mut state = StateDict::new();
+        state.nest("base", self.base.saved());
+        state.nest("outer", self.outer.state_dict());
+        let trained: Vec<f64> =
+            self.trained.iter().map(|one| one.value.param().value().item()).collect();
+        state.insert("trained", &trained[..]);
+        state
+    }
+    fn load_state_dict(&mut self, mut state: StateDict) -> Result<(), StateError> {
+        let trained = state.take_shaped::<f64>("trained", &[self.trained.len()])?.to_vec();
+        let (base, outer) = (state.part("base"), state.part("outer"));
+        state.finish()?;
+        let before = self.outer.state_dict();
+        self.outer.load_state_dict(outer).map_err(|error| error.within("outer"))?;
+        if let Err(error) = self.base.load(base, trained.len()) {
+            self.outer.load_state_dict(before)?;
+            return Err(error.within("base"));
+        }
+        for (one, saved) in self.trained.iter_mut().zip(trained) {
+            one.value.param_mut().set(Tensor::scalar(saved));
+        }
+        Ok(())
+    }
 }
 
 /// A hyperparameter that is trained: its number in [`UpdateRule::hyper`].
@@ -170,6 +196,18 @@ impl Value {
         match self {
             Value::Positive(x) => x.value(),
             Value::Fraction(x) => x.value(),
+        }
+    }
+    fn param(&self) -> &Param<f64> {
+        match self {
+            Value::Positive(x) => &x.log,
+            Value::Fraction(x) => &x.logit,
+        }
+    }
+    fn param_mut(&mut self) -> &mut Param<f64> {
+        match self {
+            Value::Positive(x) => &mut x.log,
+            Value::Fraction(x) => &mut x.logit,
         }
     }
     fn var<'t>(&self, tape: &'t Tape<f64>) -> Var<'t, f64> {
