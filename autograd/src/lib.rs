@@ -27,6 +27,9 @@ mod tape;
 mod tensor;
 
 pub use element::{Element, Float};
+#[doc(hidden)]
+pub use kernel::resample::resample;
+pub use kernel::resample::{Interpolation, Padding};
 pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
 pub use ops::fuse::Fuse;
 pub use ops::linear::Activation;

@@ -62,6 +62,13 @@ ok! {
     batch_norm: |v| v[0].batch_norm(v[1], v[2], -1, 1e-3)[0].tanh(), [t(&[4,2],1), p(&[2],2), t(&[2],3)];
     batch_norm_stats: |v| { let [y, m, s] = v[0].batch_norm(v[1], v[2], 1, 1e-3); y.sum() * m.sum() + s.sum() }, [t(&[2,2,2],1), p(&[2],2), t(&[2],3)];
     normalise: |v| v[0].normalise([v[1], v[2], v[3], v[4]], -1, 1e-3), [t(&[2,2],1), t(&[2],2), p(&[2],3), t(&[2],4), t(&[2],5)];
+    grid_sample: |v| v[0].grid_sample(v[1], Interpolation::Bilinear, Padding::Zeros, false).tanh(), [t(&[2,2,3,4],1), t(&[2,2,3,2],2)];
+    grid_sample_border: |v| v[0].grid_sample(v[1], Interpolation::Bilinear, Padding::Border, true).tanh(), [t(&[1,2,3,3],1), t(&[1,2,3,2],3)];
+    grid_sample_reflection: |v| v[0].grid_sample(v[1], Interpolation::Bilinear, Padding::Reflection, false).tanh(), [t(&[1,2,4,3],1), t(&[1,3,2,2],4)];
+    grid_sample_mirror: |v| v[0].grid_sample(v[1], Interpolation::Bilinear, Padding::Reflection, true).tanh(), [t(&[1,1,4,3],1), t(&[1,3,2,2],6)];
+    grid_sample_nearest: |v| v[0].grid_sample(v[1], Interpolation::Nearest, Padding::Border, false).tanh(), [t(&[1,2,3,3],1), t(&[1,2,3,2],5)];
+    affine_grid: |v| v[0].affine_grid([2, 3], false).tanh(), [t(&[2,2,3],1)];
+    affine_grid_aligned: |v| v[0].affine_grid([3, 1], true).tanh(), [t(&[1,2,3],1)];
     fused_function: |v| fused!(|x, w, b| (x * w + b).tanh() * x.sigmoid() + (-(x * x)).exp())(v[0], v[1], v[2]), [t(&[2,3],1), t(&[3],2), t(&[],3)];
 }
 

@@ -9,4 +9,5 @@ pub(crate) mod gemm;
 pub(crate) mod lanes;
 pub(crate) mod map;
 pub(crate) mod reduce;
+pub(crate) mod resample;
 pub(crate) mod simd;

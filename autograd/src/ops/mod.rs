@@ -13,6 +13,7 @@ pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod reduce;
+pub(crate) mod resample;
 mod scalars;
 pub(crate) mod shape;
 pub(crate) mod softmax;
