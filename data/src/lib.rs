@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Dataset`] | features and targets of the same samples, in memory |
 //! | [`Csv`], [`Table`] | a reader that would rather fail than guess |
+//! | [`Npy`], `Npz`, [`Idx`], [`Array`] | arrays in files: NumPy's formats, and MNIST's |
 //! | [`Split`] | training, validation and test parts |
 //! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
 //! | [`Preprocess`]: [`StandardScaler`], [`MinMaxScaler`], [`RobustScaler`], [`OneHotEncoder`], [`OrdinalEncoder`] | learnt from the training part alone, applied to all |
@@ -43,17 +44,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod array;
 mod batch;
 mod csv;
 mod dataset;
 mod error;
+mod file;
 mod preprocess;
 mod split;
 
+#[cfg(feature = "compressed")]
+pub use array::Npz;
+pub use array::{Array, Idx, Npy};
 pub use batch::{Batch, BatchIter, Batches};
 pub use csv::{Column, Csv, Missing, Table};
 pub use dataset::Dataset;
-pub use error::{DataError, Place};
+pub use error::{DataError, FormatError, Place};
 pub use preprocess::{
     MinMaxScaler, OneHotEncoder, OrdinalEncoder, Preprocess, RobustScaler, StandardScaler, Unknown,
 };

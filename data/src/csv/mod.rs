@@ -11,14 +11,12 @@ use std::path::Path;
 use csv::StringRecord;
 use gradus_autograd::{Float, Tensor};
 
+use crate::file::{MOST_BYTES, open};
 use crate::{DataError, Dataset, Place, Unknown};
 use text::{Rows, check_quotes, read_text, skip_lines};
 
 pub use cell::Missing;
 pub use column::Column;
-
-/// The most bytes that are read unless [`Csv::most_bytes`] says otherwise: 4 GiB.
-const MOST_BYTES: u64 = 1 << 32;
 
 /// How to read a CSV file: by default with a header, the label in the last column, every cell a
 /// finite number.
@@ -341,13 +339,5 @@ impl Csv {
                 return Ok((names, rows.width));
             }
         }
-    }
-}
-
-fn open(path: &Path) -> Result<(std::fs::File, Place), DataError> {
-    let file = Place { file: Some(path.to_owned()), ..Place::default() };
-    match std::fs::File::open(path) {
-        Ok(source) => Ok((source, file)),
-        Err(source) => Err(DataError::Io { at: Box::new(file), source }),
     }
 }

@@ -1,7 +1,9 @@
 //! Everything that can be wrong with data, and where.
 
+mod format;
 mod place;
 
+pub use format::FormatError;
 pub use place::Place;
 
 /// Why data could not be read, split, scaled or batched.
@@ -19,7 +21,23 @@ pub enum DataError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// More bytes than [`Csv::most_bytes`](crate::Csv::most_bytes) allows.
+    /// The file cannot be written.
+    #[error("{at}: cannot be written: {source}")]
+    Write {
+        /// The file.
+        at: Box<Place>,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A file of arrays or images that is damaged, or is none.
+    #[error("{at}: {why}")]
+    Format {
+        /// The file.
+        at: Box<Place>,
+        /// What is wrong with it.
+        why: FormatError,
+    },
+    /// More bytes than the reader's `most_bytes` allows.
     #[error("{at}: more than {most} bytes; allow more with `most_bytes`")]
     TooLarge {
         /// The file.

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct Place {
     /// The file, if it was read by its path.
     pub file: Option<PathBuf>,
+    /// The entry of an archive.
+    pub entry: Option<String>,
     /// The line, from 1.
     pub line: Option<u64>,
     /// The column, from 1.
@@ -24,6 +26,9 @@ impl fmt::Display for Place {
             (Some(file), None) => write!(f, "{}", file.display())?,
             (None, Some(line)) => write!(f, "line {line}")?,
             (None, None) => f.write_str("the input")?,
+        }
+        if let Some(entry) = &self.entry {
+            write!(f, ", entry {entry}")?;
         }
         if let Some(column) = self.column {
             write!(f, ", column {column}")?;

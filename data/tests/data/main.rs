@@ -2,10 +2,12 @@
 
 use gradus_data::DataError;
 
+mod arrays;
 mod csv;
 mod data_sets;
 mod dataset;
 mod folds;
+mod memory;
 mod preprocess;
 mod split;
 
