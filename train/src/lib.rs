@@ -9,6 +9,7 @@
 
 mod callbacks;
 mod chart;
+mod cross_validation;
 mod early_stopping;
 mod error;
 mod fit;
@@ -19,6 +20,10 @@ mod trainer;
 
 pub use callbacks::{Callback, LearningRateScheduler, State, Weights};
 pub use chart::Chart;
+pub use cross_validation::{
+    CrossValidate, CrossValidation, CrossValidationError, FoldData, FoldResult, MeanStd,
+    cross_validate,
+};
 pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
 pub use fit::Fit;

@@ -1,4 +1,4 @@
-//! The progress bar of `fit`.
+//! Progress bars of `fit` and of `cross_validate`.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -35,4 +35,18 @@ impl Progress {
 /// Closes the bar of an epoch with its numbers.
 pub(crate) fn finish(bar: &ProgressBar, scores: &Scores) {
     bar.finish_with_message(scores.to_string());
+}
+
+/// The bar of a cross-validation, which counts the epochs of all folds.
+pub(crate) fn folds(folds: usize, wanted: bool) -> ProgressBar {
+    if !wanted {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{bar:24} {pos:>4}/{len} epochs {elapsed:>4}  {msg}");
+    if let Ok(style) = style {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    bar.set_message(format!("0/{folds} folds"));
+    bar
 }

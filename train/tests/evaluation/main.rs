@@ -1,0 +1,3 @@
+//! Judging models: cross-validation, plots of a history, reports.
+
+mod cross_validation;
