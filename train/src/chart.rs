@@ -35,6 +35,8 @@ pub struct Chart {
 struct Axis {
     label: String,
     log: bool,
+    /// Of categories, which stand at 0, 1, 2 …
+    names: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,6 +93,17 @@ impl Chart {
     /// ```
     pub fn log_x(mut self) -> Self {
         self.x.log = true;
+        self
+    }
+
+    /// Makes the x axis one of categories, which stand at 0, 1, 2 …
+    ///
+    /// ```
+    /// let chart = gradus_train::Chart::new("").x_names(["relu", "tanh"]).points("", [(1.0, 0.9)]);
+    /// assert!(chart.svg().contains(">tanh</text>"));
+    /// ```
+    pub fn x_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.x.names = names.into_iter().map(Into::into).collect();
         self
     }
 

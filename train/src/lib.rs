@@ -16,6 +16,8 @@ mod fit;
 mod history;
 pub mod metrics;
 mod progress;
+#[cfg(feature = "search")]
+pub mod search;
 mod trainer;
 
 pub use callbacks::{Callback, LearningRateScheduler, State, Weights};

@@ -1,4 +1,4 @@
-//! Progress bars of `fit` and of `cross_validate`.
+//! Progress bars of `fit`, of `cross_validate` and of a study.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,15 +17,8 @@ impl Progress {
 
     /// The bar of an epoch.
     pub(crate) fn epoch(&self, epoch: usize, batches: usize) -> ProgressBar {
-        if !self.wanted {
-            return ProgressBar::hidden();
-        }
-        let bar = ProgressBar::new(batches as u64);
-        let style =
-            ProgressStyle::with_template("{prefix} {bar:24} {pos:>4}/{len} {elapsed:>4}  {msg}");
-        if let Ok(style) = style {
-            bar.set_style(style.progress_chars("━╸─"));
-        }
+        let template = "{prefix} {bar:24} {pos:>4}/{len} {elapsed:>4}  {msg}";
+        let bar = bar(batches as u64, template, self.wanted);
         let width = self.epochs.to_string().len();
         bar.set_prefix(format!("epoch {:>width$}/{}", epoch + 1, self.epochs));
         bar
@@ -39,14 +32,24 @@ pub(crate) fn finish(bar: &ProgressBar, scores: &Scores) {
 
 /// The bar of a cross-validation, which counts the epochs of all folds.
 pub(crate) fn folds(folds: usize, wanted: bool) -> ProgressBar {
+    let bar = bar(0, "{bar:24} {pos:>4}/{len} epochs {elapsed:>4}  {msg}", wanted);
+    bar.set_message(format!("0/{folds} folds"));
+    bar
+}
+
+/// The bar of a study of so many trials.
+#[cfg(feature = "search")]
+pub(crate) fn study(trials: u64, wanted: bool) -> ProgressBar {
+    bar(trials, "{bar:24} {pos:>4}/{len} trials {elapsed:>4}  {msg}", wanted)
+}
+
+fn bar(length: u64, template: &str, wanted: bool) -> ProgressBar {
     if !wanted {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:24} {pos:>4}/{len} epochs {elapsed:>4}  {msg}");
-    if let Ok(style) = style {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━╸─"));
     }
-    bar.set_message(format!("0/{folds} folds"));
     bar
 }

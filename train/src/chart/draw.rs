@@ -51,7 +51,10 @@ pub(super) fn svg(chart: &Chart) -> String {
         .collect();
     let entry = |label: &[String]| label.len() as f64 * LEADING + 5.0;
     let height = legend.iter().map(|(_, label)| entry(label)).sum::<f64>().max(HEIGHT);
-    let xticks = xs.ticks(WIDTH, |tick| width(&tick.label, SIZE) + 14.0);
+    let xticks = match &chart.x.names[..] {
+        [] => xs.ticks(WIDTH, |tick| width(&tick.label, SIZE) + 14.0),
+        names => categories(&xs, names),
+    };
     let yticks = ys.ticks(height, |_| LEADING + 4.0);
     let title = wrap(&chart.title, TITLE, WIDTH * 0.9);
     let xlabel = wrap(&chart.x.label, SIZE, WIDTH);
@@ -151,7 +154,27 @@ fn scales(chart: &Chart) -> [Scale; 2] {
             ys.extend([low, high].into_iter().filter(|&y| has(&chart.y, y)));
         }
     }
+    if !chart.x.names.is_empty() {
+        // Each category has as much room on both sides.
+        xs.extend([-0.5, chart.x.names.len() as f64 - 0.5]);
+    }
     [Scale::new(chart.x.log, &xs), Scale::new(chart.y.log, &ys)]
+}
+
+/// A tick for each category, its name cut off if there is no room for it.
+fn categories(xs: &Scale, names: &[String]) -> Vec<Tick> {
+    let room = WIDTH / names.len() as f64;
+    let fits = |name: &str| match width(name, SIZE) + 8.0 <= room {
+        true => name.to_owned(),
+        false => {
+            let mut short = name.to_owned();
+            while short.pop().is_some() && width(&short, SIZE) + width("…", SIZE) + 8.0 > room {}
+            short + "…"
+        }
+    };
+    let tick =
+        |(at, name): (usize, &String)| Some(Tick { at: xs.at(at as f64)?, label: fits(name) });
+    names.iter().enumerate().filter_map(tick).collect()
 }
 
 /// A series through these points; if it is `marked`, a line has its markers.
