@@ -44,6 +44,7 @@ enum Kind {
     Line,
     Points,
     Band,
+    Upright,
 }
 
 /// Points are x, low and high; low is high in all but a band.
@@ -165,9 +166,21 @@ impl Chart {
         self.add(Kind::Band, label.into(), points.into_iter().map(|(x, low, high)| [x, low, high]))
     }
 
+    /// Adds an upright dotted line at `x` from the bottom of the plot to its top, to mark a moment.
+    ///
+    /// ```
+    /// let chart = gradus_train::Chart::new("").line("", [(0.0, 1.0), (9.0, 0.5)]).vline("kept", 7.0);
+    /// assert!(chart.svg().contains(">kept</text>"));
+    /// ```
+    pub fn vline(self, label: impl Into<String>, x: f64) -> Self {
+        self.add(Kind::Upright, label.into(), [[x, x, x]].into_iter())
+    }
+
     fn add(mut self, kind: Kind, label: String, points: impl Iterator<Item = [f64; 3]>) -> Self {
-        let next = usize::from(kind != Kind::Band);
-        let style = self.series.last().map_or(0, |last| last.style + next);
+        // A band has the style of what it belongs to, an upright line one of its own for all of them.
+        let next = usize::from(!matches!(kind, Kind::Band | Kind::Upright));
+        let counted = |series: &&Series| series.kind != Kind::Upright;
+        let style = self.series.iter().rev().find(counted).map_or(0, |last| last.style + next);
         self.series.push(Series { kind, label, style, points: points.collect() });
         self
     }
@@ -184,17 +197,9 @@ impl Chart {
     /// # Errors
     /// When a folder or the file cannot be written; the message names the file.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let path = path.as_ref();
-        let write = || {
-            let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let draft = path.with_file_name(format!(".{name}.{}.{count}", std::process::id()));
-            fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
-            let written = fs::write(&draft, self.svg()).and_then(|()| fs::rename(&draft, path));
-            written.inspect_err(|_| drop(fs::remove_file(&draft)))
-        };
-        write().map_err(|e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+        write_whole(path, &self.svg())
+            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
     }
 
     /// The chart as the text of an SVG file.
@@ -204,6 +209,22 @@ impl Chart {
     /// assert!(chart.svg().ends_with("</svg>\n"));
     /// ```
     pub fn svg(&self) -> String {
-        draw::svg(self)
+        draw::svg(&[self])
     }
+}
+
+/// Charts one under another, as the text of one SVG file.
+pub(crate) fn panels(charts: &[Chart]) -> String {
+    draw::svg(&charts.iter().collect::<Vec<_>>())
+}
+
+/// Writes a file as a whole or not at all, making the folders above it.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let draft = path.with_file_name(format!(".{name}.{}.{count}", std::process::id()));
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
+    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, path));
+    written.inspect_err(|_| drop(fs::remove_file(&draft)))
 }

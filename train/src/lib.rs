@@ -15,6 +15,7 @@ mod error;
 mod fit;
 mod history;
 pub mod metrics;
+mod plot;
 mod progress;
 #[cfg(feature = "search")]
 pub mod search;

@@ -23,9 +23,10 @@ const DASHES: [&str; 5] = ["none", "9 4", "2.5 3.5", "11 4 2.5 4", "18 4"];
 
 /// A line of so few points shows each of them.
 const FEW: usize = 30;
-/// The plot, in pixels; it is higher beside a legend that is higher.
+/// The plot, in pixels; it is higher beside a legend that is higher, and lower as one of several panels.
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 340.0;
+const PANEL: f64 = 190.0;
 const MARGIN: f64 = 16.0;
 /// Of most texts: the size, and from line to line.
 const SIZE: f64 = 13.0;
@@ -42,15 +43,52 @@ const BOLD: &str = " font-size=\"18\" font-weight=\"bold\"";
 /// A point in pixels: x, and the two ends of a band; `None` where there is a gap.
 type Placed = Option<[f64; 3]>;
 
-/// The chart as SVG.
-pub(super) fn svg(chart: &Chart) -> String {
+/// A chart without the frame of a file.
+struct Drawn {
+    body: String,
+    left: f64,
+    width: f64,
+    height: f64,
+}
+
+/// Charts as panels of one SVG, one under another, their plots in line.
+pub(super) fn svg(charts: &[&Chart]) -> String {
+    let height = if charts.len() > 1 { PANEL } else { HEIGHT };
+    let panels: Vec<Drawn> = charts.iter().map(|chart| draw(chart, 0.0, height)).collect();
+    let left = panels.iter().map(|panel| panel.left).fold(0.0, f64::max);
+    let mut whole = (0.0_f64, 0.0);
+    let mut body = String::new();
+    for (chart, mut panel) in charts.iter().zip(panels) {
+        if panel.left < left {
+            panel = draw(chart, left, height);
+        }
+        body += &match whole.1 {
+            0.0 => panel.body,
+            y => format!("<g transform=\"translate(0 {})\">\n{}</g>\n", num(y), panel.body),
+        };
+        whole = (whole.0.max(panel.width.ceil()), whole.1 + panel.height.ceil());
+    }
+    let title = charts.first().map_or("", |chart| &chart.title);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" \
+         viewBox=\"0 0 {w} {h}\" role=\"img\" fill=\"#222\" font-size=\"{SIZE}\" \
+         font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n<title>{}</title>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n",
+        escape(title),
+        w = whole.0,
+        h = whole.1,
+    )
+}
+
+/// A chart whose plot is at least so far from the left and so high.
+fn draw(chart: &Chart, least_left: f64, least_height: f64) -> Drawn {
     let [xs, ys] = scales(chart);
     let legend: Vec<(&Series, Vec<String>)> = (chart.series.iter())
         .map(|series| (series, wrap(&series.label, SIZE, LEGEND)))
         .filter(|(_, label)| !label.is_empty())
         .collect();
     let entry = |label: &[String]| label.len() as f64 * LEADING + 5.0;
-    let height = legend.iter().map(|(_, label)| entry(label)).sum::<f64>().max(HEIGHT);
+    let height = legend.iter().map(|(_, label)| entry(label)).sum::<f64>().max(least_height);
     let xticks = match &chart.x.names[..] {
         [] => xs.ticks(WIDTH, |tick| width(&tick.label, SIZE) + 14.0),
         names => categories(&xs, names),
@@ -70,20 +108,12 @@ pub(super) fn svg(chart: &Chart) -> String {
         0.0 => MARGIN,
         wide => SAMPLE + wide + MARGIN,
     };
-    let left = (MARGIN + ylabel.len() as f64 * LEADING + ywide).max(over);
+    let left = (MARGIN + ylabel.len() as f64 * LEADING + ywide).max(over).max(least_left);
     let top = MARGIN + title.len() as f64 * 23.0 + 6.0;
     let (right, bottom) = (left + WIDTH, top + height);
     let whole = (right + beside.max(over), bottom + 36.0 + xlabel.len() as f64 * LEADING);
 
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" \
-         viewBox=\"0 0 {w} {h}\" role=\"img\" fill=\"#222\" font-size=\"{SIZE}\" \
-         font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n<title>{}</title>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
-        escape(&chart.title),
-        w = whole.0.ceil(),
-        h = whole.1.ceil(),
-    );
+    let mut svg = String::new();
     svg += &lines(left, MARGIN + 14.0, 23.0, BOLD, &title);
     svg += &lines(left + WIDTH / 2.0, bottom + 42.0, LEADING, MIDDLE, &xlabel);
     let (x, y) = (num(MARGIN + 10.0), num(top + height / 2.0));
@@ -108,16 +138,20 @@ pub(super) fn svg(chart: &Chart) -> String {
         svg += &text(left - 8.0, y(*at) + 4.5, END, label);
     }
 
-    let place = |&[px, low, high]: &[f64; 3]| -> Placed {
+    let place = |kind: Kind, [px, low, high]: [f64; 3]| -> Placed {
+        if kind == Kind::Upright {
+            return Some([x(xs.at(px)?), bottom, top]);
+        }
         let low = low.is_finite().then(|| ys.at(low).unwrap_or(0.0))?;
         Some([x(xs.at(px)?), y(low), y(ys.at(high)?)])
     };
     let mut empty = true;
     for behind in [true, false] {
         for series in chart.series.iter().filter(|s| (s.kind == Kind::Band) == behind) {
-            let placed: Vec<Placed> = series.points.iter().map(place).collect();
+            let points = series.points.iter();
+            let placed: Vec<Placed> = points.map(|&point| place(series.kind, point)).collect();
             empty &= placed.iter().all(Option::is_none);
-            svg += &draw(series.kind, series.style, series.points.len() <= FEW, &placed);
+            svg += &mark(series.kind, series.style, series.points.len() <= FEW, &placed);
         }
     }
     if empty {
@@ -129,27 +163,34 @@ pub(super) fn svg(chart: &Chart) -> String {
     for (series, label) in &legend {
         let ends = [from, to].map(|x| Some([x, at + 5.0, at - 5.0]));
         let line = [from, to].map(|x| Some([x, at, at]));
-        let draw = |kind, placed: &[Placed]| draw(kind, series.style, false, placed);
+        let mark = |kind, placed: &[Placed]| mark(kind, series.style, false, placed);
         svg += &match series.kind {
-            Kind::Band => draw(Kind::Band, &ends),
-            Kind::Line => draw(Kind::Line, &line),
+            Kind::Band => mark(Kind::Band, &ends),
+            Kind::Line => mark(Kind::Line, &line),
+            Kind::Upright => mark(Kind::Upright, &[Some([mid, at + 7.0, at - 7.0])]),
             Kind::Points => String::new(),
         };
         if series.kind == Kind::Points || series.kind == Kind::Line && series.points.len() <= FEW {
-            svg += &draw(Kind::Points, &[Some([mid, at, at])]);
+            svg += &mark(Kind::Points, &[Some([mid, at, at])]);
         }
         svg += &lines(right + SAMPLE, at + 4.5, LEADING, "", label);
         at += entry(label);
     }
-    svg + "</svg>\n"
+    Drawn { body: svg, left, width: whole.0, height: whole.1 }
 }
 
 /// The scales of x and y, over all points that have a place on both.
 fn scales(chart: &Chart) -> [Scale; 2] {
     let has = |axis: &Axis, v: f64| v.is_finite() && (v > 0.0 || !axis.log);
     let (mut xs, mut ys) = (Vec::new(), Vec::new());
-    for &[x, low, high] in chart.series.iter().flat_map(|series| &series.points) {
-        if has(&chart.x, x) && low.is_finite() && has(&chart.y, high) {
+    let points = chart.series.iter().flat_map(|series| {
+        let upright = series.kind == Kind::Upright;
+        series.points.iter().map(move |point| (upright, point))
+    });
+    for (upright, &[x, low, high]) in points {
+        if upright && has(&chart.x, x) {
+            xs.push(x);
+        } else if has(&chart.x, x) && low.is_finite() && has(&chart.y, high) {
             xs.push(x);
             ys.extend([low, high].into_iter().filter(|&y| has(&chart.y, y)));
         }
@@ -178,7 +219,7 @@ fn categories(xs: &Scale, names: &[String]) -> Vec<Tick> {
 }
 
 /// A series through these points; if it is `marked`, a line has its markers.
-fn draw(kind: Kind, style: usize, marked: bool, placed: &[Placed]) -> String {
+fn mark(kind: Kind, style: usize, marked: bool, placed: &[Placed]) -> String {
     let [colour, mark, dash] = [&COLOURS[..], &MARKERS, &DASHES].map(|of| of[style % of.len()]);
     let (mut path, mut marks) = (String::new(), String::new());
     for run in placed.split(Option::is_none).filter(|run| !run.is_empty()) {
@@ -187,7 +228,13 @@ fn draw(kind: Kind, style: usize, marked: bool, placed: &[Placed]) -> String {
             points.map(|point| format!("{} {}", num(point[0]), num(point[end]))).collect()
         };
         let (mut low, high): (Vec<String>, Vec<String>) = (end(1), end(2));
-        if kind == Kind::Band {
+        if kind == Kind::Upright {
+            path.extend(
+                run.iter()
+                    .flatten()
+                    .map(|[x, low, high]| format!("M{} {}V{}", num(*x), num(*low), num(*high))),
+            );
+        } else if kind == Kind::Band {
             low.reverse();
             path += &format!("M{}L{}z", high.join("L"), low.join("L"));
         } else if kind == Kind::Line && run.len() > 1 {
@@ -203,6 +250,9 @@ fn draw(kind: Kind, style: usize, marked: bool, placed: &[Placed]) -> String {
         _ => format!("<path d=\"{d}\" {rest}/>\n"),
     };
     let look = match kind {
+        Kind::Upright => {
+            "fill=\"none\" stroke=\"#555\" stroke-dasharray=\"1.5 2.5\" stroke-width=\"1.5\"".into()
+        }
         // The stroke shows what is too thin to be shaded.
         Kind::Band => format!(
             "fill=\"{colour}\" fill-opacity=\"0.2\" stroke=\"{colour}\" stroke-opacity=\"0.35\""

@@ -1,3 +1,4 @@
 //! Judging models: cross-validation, plots of a history, reports.
 
 mod cross_validation;
+mod plot;
