@@ -5,6 +5,7 @@
 //! | [`Dataset`] | features and targets of the same samples, in memory |
 //! | [`Csv`], [`Table`] | a reader that would rather fail than guess |
 //! | [`Npy`], `Npz`, [`Idx`], [`Array`] | arrays in files: NumPy's formats, and MNIST's |
+//! | `ImageFolder` | a folder of images for each class; with the feature `images` |
 //! | [`Split`] | training, validation and test parts |
 //! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
 //! | [`Preprocess`]: [`StandardScaler`], [`MinMaxScaler`], [`RobustScaler`], [`OneHotEncoder`], [`OrdinalEncoder`] | learnt from the training part alone, applied to all |
@@ -50,6 +51,8 @@ mod csv;
 mod dataset;
 mod error;
 mod file;
+#[cfg(feature = "images")]
+mod image_folder;
 mod preprocess;
 mod split;
 
@@ -60,6 +63,8 @@ pub use batch::{Batch, BatchIter, Batches};
 pub use csv::{Column, Csv, Missing, Table};
 pub use dataset::Dataset;
 pub use error::{DataError, FormatError, Place};
+#[cfg(feature = "images")]
+pub use image_folder::ImageFolder;
 pub use preprocess::{
     MinMaxScaler, OneHotEncoder, OrdinalEncoder, Preprocess, RobustScaler, StandardScaler, Unknown,
 };

@@ -88,4 +88,36 @@ pub enum FormatError {
     /// An entry of an archive that is no array.
     #[error("its name does not end in .npy, so it is no array; remove it from the archive")]
     NotNpy,
+    /// An image that cannot be decoded.
+    #[error("the image is damaged, or too large: {why}")]
+    Image {
+        /// What was found.
+        why: String,
+    },
+    /// An image of another size than the first.
+    #[error(
+        "{} × {} pixels (height × width), and not {} × {} as the first image; make them equal with \
+         `resize`", found[0], found[1], expected[0], expected[1]
+    )]
+    Size {
+        /// Height and width of the first image.
+        expected: [usize; 2],
+        /// Height and width of this one.
+        found: [usize; 2],
+    },
+    /// A file in a folder of a class that is no image.
+    #[error("this is no image that is read ({known}); take it out of the folder of the class")]
+    NotAnImage {
+        /// The ends of names that are known.
+        known: String,
+    },
+    /// An image beside the folders of the classes.
+    #[error("this image is in no class; move it into the folder of one")]
+    NoClass,
+    /// A class without images.
+    #[error("the folder of this class has no images; fill or remove it")]
+    NoImages,
+    /// A folder without folders.
+    #[error("there are no folders in it, and so no classes; put the images of each class into one")]
+    NoClasses,
 }

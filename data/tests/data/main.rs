@@ -7,6 +7,8 @@ mod csv;
 mod data_sets;
 mod dataset;
 mod folds;
+#[cfg(feature = "images")]
+mod images;
 mod memory;
 mod preprocess;
 mod split;
