@@ -255,18 +255,22 @@ pub(crate) fn classes<T: Float>(y: &Tensor<T>) -> Result<Tensor<i64>, DataError>
 
 /// The rows of `source` along its first axis, one after the other. Rows must exist.
 pub(crate) fn gather<T: Element>(source: &Tensor<T>, rows: &[usize]) -> Tensor<T> {
-    let (source, sample) = (source.contiguous(), &source.shape()[1..]);
-    let width: usize = sample.iter().product();
     let mut shape = source.shape().to_vec();
     shape[0] = rows.len();
     // Writing to a broadcast number makes a buffer from the pool, which `Tensor::new` would not.
     let mut gathered = Tensor::full(&shape, T::default());
+    gather_into(source, rows, gathered.make_mut());
+    gathered
+}
+
+/// As [`gather`], to memory that there is.
+pub(crate) fn gather_into<T: Element>(source: &Tensor<T>, rows: &[usize], out: &mut [T]) {
+    let (source, width) = (source.contiguous(), source.shape()[1..].iter().product());
     if let (Some(from), true) = (source.as_slice(), width > 0) {
-        for (to, &row) in gathered.make_mut().chunks_exact_mut(width).zip(rows) {
+        for (to, &row) in out.chunks_exact_mut(width).zip(rows) {
             to.copy_from_slice(&from[row * width..][..width]);
         }
     }
-    gathered
 }
 
 /// An error that names the first number that is not finite; `names` are those of the second axis, if known.

@@ -9,11 +9,12 @@
 //! | [`Split`] | training, validation and test parts |
 //! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
 //! | [`Preprocess`]: [`StandardScaler`], [`MinMaxScaler`], [`RobustScaler`], [`OneHotEncoder`], [`OrdinalEncoder`] | learnt from the training part alone, applied to all |
+//! | [`Augment`], [`augment`] | images as they might have been: turned, moved, mixed |
 //! | [`Batches`], [`Batch`] | a plan of mini-batches, and one of them |
 //! | [`DataError`] | what was wrong, and where |
 //!
 //! What does not live here: downloading, data that does not fit into memory, models, and the
-//! training loop. Nothing here knows a tape; all that comes in and goes out are tensors.
+//! training loop. All that comes in and goes out are tensors, and no tape is seen.
 //!
 //! Two rules hold throughout. Whatever depends on data returns a [`DataError`] that names the place
 //! (line and column, sample, part); nothing is silently dropped, doubled or read as 0. And whatever
@@ -46,6 +47,7 @@
 #![warn(missing_docs)]
 
 mod array;
+pub mod augment;
 mod batch;
 mod csv;
 mod dataset;
@@ -53,12 +55,14 @@ mod error;
 mod file;
 #[cfg(feature = "images")]
 mod image_folder;
+mod prefetch;
 mod preprocess;
 mod split;
 
 #[cfg(feature = "compressed")]
 pub use array::Npz;
 pub use array::{Array, Idx, Npy};
+pub use augment::Augment;
 pub use batch::{Batch, BatchIter, Batches};
 pub use csv::{Column, Csv, Missing, Table};
 pub use dataset::Dataset;

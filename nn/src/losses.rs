@@ -149,3 +149,47 @@ impl<T: Float> Loss<T> for SparseCategoricalCrossentropy {
         "sparse_categorical_crossentropy"
     }
 }
+
+/// −mean(Σ t·ln softmax(logits)), with a row of probabilities t for each row of logits, `[n, classes]` both: one-hot, or
+/// soft, as mixed samples have. Give the last layer no softmax.
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor};
+/// use gradus_nn::losses::{CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy};
+///
+/// let tape = Tape::<f64>::new();
+/// let logits = tape.var(Tensor::from([[0.5, -1.0, 2.0], [0.0, 1.0, 0.3]]));
+/// let rows = tape.constant(Tensor::from([[0., 0., 1.], [1., 0., 0.]]));
+/// let classes = tape.constant(Tensor::from([2., 0.]));
+/// let (a, b) = (CategoricalCrossentropy.of(logits, rows), SparseCategoricalCrossentropy.of(logits, classes));
+/// assert!((a.item() - b.item()).abs() < 1e-12);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CategoricalCrossentropy;
+
+impl<T: Float> Loss<T> for CategoricalCrossentropy {
+    #[track_caller]
+    fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
+        let classes = predictions.shape().last().copied().unwrap_or(1);
+        // The mean over all numbers is the sum over classes and the mean over rows, but for their count.
+        -(predictions.log_softmax(-1) * targets).mean() * classes as f64
+    }
+    fn check(&self, outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
+        if outputs.len() != 2 || targets.rank() != 2 || targets.shape()[1] != outputs[1] {
+            return Err(format!(
+                "the model's output and the targets must both be [n, classes], but they are {outputs:?} and {:?}; \
+                 labels train with SparseCategoricalCrossentropy",
+                targets.shape()
+            ));
+        }
+        match first(targets, |t| !(0.0..=1.0).contains(&t)) {
+            None => Ok(()),
+            Some((row, t)) => {
+                Err(format!("row {row} has the target {t}, which is not a probability"))
+            }
+        }
+    }
+    fn name(&self) -> &'static str {
+        "categorical_crossentropy"
+    }
+}

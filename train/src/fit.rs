@@ -1,7 +1,7 @@
 //! The options of `fit`.
 
 use gradus_autograd::Float;
-use gradus_data::Dataset;
+use gradus_data::{Augment, Dataset};
 
 use crate::Callback;
 
@@ -16,6 +16,8 @@ pub struct Fit<'a, T: Float = f32> {
     pub(crate) validation: Validation<'a, T>,
     pub(crate) callbacks: Vec<Box<dyn Callback<T> + 'a>>,
     pub(crate) progress: bool,
+    pub(crate) augment: Option<&'a Augment<T>>,
+    pub(crate) workers: usize,
 }
 
 pub(crate) enum Validation<'a, T: Float> {
@@ -42,6 +44,8 @@ impl<'a, T: Float> Fit<'a, T> {
             validation: Validation::None,
             callbacks: Vec::new(),
             progress: true,
+            augment: None,
+            workers: 0,
         }
     }
     /// How many times the data is gone through; at least once.
@@ -88,6 +92,32 @@ impl<'a, T: Float> Fit<'a, T> {
     /// Whether there is a progress bar; there never is one where the output is not a terminal.
     pub fn progress(mut self, progress: bool) -> Self {
         self.progress = progress;
+        self
+    }
+    /// Sends the training samples, and only these, through a pipeline: every epoch sees other images.
+    ///
+    /// ```
+    /// use gradus_autograd::{Module, Rng, Tensor};
+    /// use gradus_data::{Augment, Dataset, augment::RandomTranslation};
+    /// use gradus_nn::{Dense, losses::MeanSquaredError};
+    /// use gradus_optim::Sgd;
+    /// use gradus_train::{Compile, Fit};
+    ///
+    /// let x = Tensor::rand(&[40, 16], 0.0, 1.0, &mut Rng::new(0));
+    /// let data: Dataset = Dataset::new(x, Tensor::zeros(&[40, 1]))?;
+    /// let augment = Augment::new(1).images([1, 4, 4]).add(RandomTranslation::new(0.2, 0.2));
+    /// let mut model = Dense::new(1).inputs(16).init(1).compile(Sgd::new(0.1), MeanSquaredError, &[]);
+    /// model.fit(&data, Fit::new().epochs(2).augment(&augment).workers(1))?;
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
+    pub fn augment(mut self, pipeline: &'a Augment<T>) -> Self {
+        self.augment = Some(pipeline);
+        self
+    }
+    /// Makes batches ahead on as many threads of their own; 0, the default, makes them between the steps. The batches are
+    /// the same, and so is the run.
+    pub fn workers(mut self, threads: usize) -> Self {
+        self.workers = threads;
         self
     }
 }

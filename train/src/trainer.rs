@@ -118,14 +118,22 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             validation,
             mut callbacks,
             progress,
+            augment,
+            workers,
         } = options;
         if epochs == 0 {
             let why = "the number of epochs is 0; training takes at least 1";
             return Err(TrainError::Option(why.into()));
         }
-        self.check(train, "training")?;
+        // What the model will see: a pipeline may change the size of a sample.
+        let seen = match augment {
+            Some(pipeline) => train.batches(1)?.augmented(pipeline)?.into_iter().next(),
+            None => None,
+        };
+        let seen = seen.as_ref().map_or(train.x(), |batch| &batch.x);
+        self.check_as(seen, train, "training")?;
         if let Validation::Data(data) = validation {
-            check_alike(train, data)?;
+            check_alike(seen, data)?;
             self.check(data, "validation")?;
         }
         let (held_out, rest);
@@ -137,12 +145,15 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
                 (&rest, Some(&held_out))
             }
         };
-        let mut batches = train.batches(batch_size)?;
+        let mut batches = train.batches(batch_size)?.workers(workers);
         if shuffle {
             batches = batches.shuffled(seed);
         }
         if drop_last {
             batches = batches.drop_last();
+        }
+        if let Some(pipeline) = augment {
+            batches = batches.augmented(pipeline)?;
         }
         self.check_smallest(train.len(), batch_size, drop_last)?;
         if !self.model.params().iter().any(|(_, param)| param.is_trained()) {
@@ -283,12 +294,23 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     /// Whether data is there, its features are numbers, and its targets fit the loss.
     #[track_caller]
     fn check(&self, data: &Dataset<T>, part: &'static str) -> Result<(), TrainError> {
+        self.check_as(data.x(), data, part)
+    }
+
+    /// As `check`, where the model sees samples like those of `x`.
+    #[track_caller]
+    fn check_as(
+        &self,
+        x: &Tensor<T>,
+        data: &Dataset<T>,
+        part: &'static str,
+    ) -> Result<(), TrainError> {
         if data.len() == 0 {
             return Err(TrainError::Empty { part });
         }
         data.check_finite().map_err(|source| TrainError::NonFinite { part, source })?;
         let tape = Tape::inference();
-        let y = self.model.forward(tape.constant(data.x().slice(0, 0..1)));
+        let y = self.model.forward(tape.constant(x.slice(0, 0..1)));
         let fits = self.loss.check(&y.shape(), data.y());
         fits.map_err(|why| TrainError::Targets { loss: self.loss.name(), part, why })
     }
@@ -313,8 +335,8 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
 }
 
 /// Whether samples have as many axes, and vectors as many features; other axes may be as long as they like.
-fn check_alike<T: Float>(train: &Dataset<T>, data: &Dataset<T>) -> Result<(), TrainError> {
-    match (&train.x().shape()[1..], &data.x().shape()[1..]) {
+fn check_alike<T: Float>(seen: &Tensor<T>, data: &Dataset<T>) -> Result<(), TrainError> {
+    match (&seen.shape()[1..], &data.x().shape()[1..]) {
         ([a], [b]) if a == b => Ok(()),
         (a, b) if a.len() == b.len() && a.len() != 1 => Ok(()),
         (a, b) => Err(TrainError::ValidationShape { validation: b.into(), training: a.into() }),

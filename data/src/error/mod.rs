@@ -405,4 +405,56 @@ pub enum DataError {
     /// Batches of no samples.
     #[error("batches: the batch size is 0; a batch has at least 1 sample")]
     BatchSize,
+    /// Features that are no images, for a pipeline of [`augment`](crate::augment).
+    #[error("augment: {}", not_images(features, *images))]
+    NotImages {
+        /// Their shape.
+        features: Vec<usize>,
+        /// What [`Augment::images`](crate::Augment::images) says.
+        images: Option<[usize; 3]>,
+    },
+    /// A part that is larger than the image.
+    #[error(
+        "{transform}: a part of {size:?} does not fit into images of {image:?} (height, width)"
+    )]
+    CropTooLarge {
+        /// The transform.
+        transform: String,
+        /// The part.
+        size: [usize; 2],
+        /// The image.
+        image: [usize; 2],
+    },
+    /// A transform with a probability below 1, after which images would differ in size.
+    #[error(
+        "{transform} makes {after:?} of {before:?} (height, width): with a probability below 1, the images \
+        of a batch would differ in size"
+    )]
+    SizeByChance {
+        /// The transform.
+        transform: String,
+        /// The size of the image before it.
+        before: [usize; 2],
+        /// The size after it.
+        after: [usize; 2],
+    },
+    /// Class labels under a transform that takes means of targets.
+    #[error(
+        "augment: the targets are class labels, and a mean of labels is no label: mix one-hot targets \
+        (`with_y`) and train with `CategoricalCrossentropy`"
+    )]
+    MixedLabels,
+}
+
+/// What is wrong with features that should be images.
+fn not_images(features: &[usize], images: Option<[usize; 3]>) -> String {
+    match images {
+        None => format!(
+            "the features {features:?} are not images [n, channels, height, width]; say `images([channels, height, \
+            width])` if they stand in one row"
+        ),
+        Some(shape) => format!(
+            "the features {features:?} are not images of shape {shape:?} in one row each, [n, channels·height·width]"
+        ),
+    }
 }

@@ -9,7 +9,7 @@ use super::{F32, F64};
 /// Cases that the losses cannot express: table, cases, reason.
 const NOT_YET: &[Listed] = &[
     ("keras_losses", &[1, 3], "no label smoothing yet"),
-    ("keras_losses", &[2], "no categorical cross-entropy yet"),
+    ("keras_losses", &[2], "of probabilities; ours takes logits"),
     ("keras_losses", &[5, 7], "no sample weights yet"),
     ("keras_losses", &[8, 9, 10, 11, 12], "no such losses yet"),
     ("bce", &[1], "no weights yet"),
