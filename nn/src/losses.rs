@@ -11,6 +11,14 @@ pub trait Loss<T: Float = f32>: Debug + Send + Sync {
     #[track_caller]
     fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T>;
 
+    /// The loss of each sample, `[b]`, the mean of which is the loss: what weights of samples and classes need. `None`
+    /// if a sample has none of its own.
+    #[track_caller]
+    fn each<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Option<Var<'t, T>> {
+        let _ = (predictions, targets);
+        None
+    }
+
     /// What is wrong with targets, if anything: a label out of range, another shape. Called once with
     /// the whole data set, before training.
     ///
@@ -22,6 +30,17 @@ pub trait Loss<T: Float = f32>: Debug + Send + Sync {
 
     /// The word for it in a history.
     fn name(&self) -> &'static str;
+}
+
+/// The mean of each sample over its other axes.
+#[track_caller]
+fn per_sample<T: Float>(loss: Var<'_, T>) -> Var<'_, T> {
+    let shape = loss.shape();
+    match shape[..] {
+        [_] => loss,
+        [n, ..] => loss.reshape(&[n, shape[1..].iter().product()]).mean_axes(&[1]),
+        [] => loss.reshape(&[1]),
+    }
 }
 
 fn same_shape<T: Float>(outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
@@ -68,12 +87,10 @@ impl BinaryCrossentropy {
 /// Keras' `epsilon()`.
 const CLIP: f64 = 1e-7;
 
-impl<T: Float> Loss<T> for BinaryCrossentropy {
+impl BinaryCrossentropy {
+    /// The loss of each element, of probabilities.
     #[track_caller]
-    fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
-        if self.logits {
-            return predictions.bce_with_logits(targets);
-        }
+    fn elements<'t, T: Float>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
         let (p, t) = (predictions.shape(), targets.shape());
         assert!(
             p == t,
@@ -86,7 +103,24 @@ impl<T: Float> Loss<T> for BinaryCrossentropy {
             let p = R::select(p.less(low), low, R::select(high.less(p), high, p));
             -(t * p.ln() + (1.0 - t) * (1.0 - p).ln())
         });
-        loss(predictions, targets).mean()
+        loss(predictions, targets)
+    }
+}
+
+impl<T: Float> Loss<T> for BinaryCrossentropy {
+    #[track_caller]
+    fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
+        if self.logits {
+            return predictions.bce_with_logits(targets);
+        }
+        self.elements(predictions, targets).mean()
+    }
+    #[track_caller]
+    fn each<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(per_sample(match self.logits {
+            true => predictions.softplus() - predictions * targets,
+            false => self.elements(predictions, targets),
+        }))
     }
     fn check(&self, outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
         same_shape(outputs, targets)?;
@@ -111,6 +145,10 @@ impl<T: Float> Loss<T> for MeanSquaredError {
     fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
         predictions.mse(targets)
     }
+    #[track_caller]
+    fn each<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(per_sample((predictions - targets).powf(2.0)))
+    }
     fn name(&self) -> &'static str {
         "mean_squared_error"
     }
@@ -127,6 +165,13 @@ impl<T: Float> Loss<T> for SparseCategoricalCrossentropy {
         let classes = targets.value().map(|t| t.to_f64() as i64);
         let n = classes.len();
         predictions.cross_entropy(&classes.reshape(&[n]))
+    }
+    #[track_caller]
+    fn each<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Option<Var<'t, T>> {
+        let classes = targets.value().map(|t| t.to_f64() as i64);
+        let n = classes.len();
+        let of_class = predictions.log_softmax(-1).gather(1, &classes.reshape(&[n, 1]));
+        Some(-of_class.reshape(&[n]))
     }
     fn check(&self, outputs: &[usize], targets: &Tensor<T>) -> Result<(), String> {
         let classes = match (outputs, targets.shape()) {

@@ -93,6 +93,40 @@ pub enum TrainError {
         /// What there is.
         available: String,
     },
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not of the format that it should have.
+    #[error("{path} is no safetensors file that can be read: {why}")]
+    Format {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {source}")]
+    Content {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        source: gradus_optim::StateError,
+    },
+    /// A backup is that of a run that was started otherwise.
+    #[error(
+        "the backup {path} is of another run: {what} differs. Start as before, or with another file"
+    )]
+    OtherRun {
+        /// The file.
+        path: String,
+        /// What differs.
+        what: String,
+    },
     /// A file could not be written.
     #[error("cannot write {path}: {source}")]
     Write {

@@ -4,6 +4,7 @@ use gradus_autograd::Float;
 use gradus_data::{Augment, Dataset};
 
 use crate::Callback;
+use crate::run::Keep;
 
 /// The options of [`fit`](crate::Trainer::fit), with the defaults of Keras: 1 epoch, batches of 32,
 /// shuffled.
@@ -18,6 +19,9 @@ pub struct Fit<'a, T: Float = f32> {
     pub(crate) progress: bool,
     pub(crate) augment: Option<&'a Augment<T>>,
     pub(crate) workers: usize,
+    pub(crate) class_weights: Option<Vec<f64>>,
+    pub(crate) sample_weights: Option<Vec<f64>>,
+    pub(crate) backup: Option<Box<dyn Keep + 'a>>,
 }
 
 pub(crate) enum Validation<'a, T: Float> {
@@ -46,6 +50,9 @@ impl<'a, T: Float> Fit<'a, T> {
             progress: true,
             augment: None,
             workers: 0,
+            class_weights: None,
+            sample_weights: None,
+            backup: None,
         }
     }
     /// How many times the data is gone through; at least once.
@@ -82,6 +89,19 @@ impl<'a, T: Float> Fit<'a, T> {
     /// `validation_split`.
     pub fn validation_fraction(mut self, fraction: f64) -> Self {
         self.validation = Validation::Fraction(fraction);
+        self
+    }
+    /// What the samples of each class weigh in the training loss, by the number of the class, such as
+    /// [`Dataset::balanced_class_weights`]. As in Keras, the loss is Σ wᵢ·lossᵢ / n, divided by the number of samples
+    /// and not by the sum of the weights, and metrics and validation do not know of them.
+    pub fn class_weights(mut self, weights: &[f64]) -> Self {
+        self.class_weights = Some(weights.into());
+        self
+    }
+    /// What each sample of the training data weighs in the loss: Σ wᵢ·lossᵢ / n, times the weight of its class if there
+    /// are such. The part that [`validation_fraction`](Self::validation_fraction) takes keeps its weights.
+    pub fn sample_weights(mut self, weights: &[f64]) -> Self {
+        self.sample_weights = Some(weights.into());
         self
     }
     /// Adds a callback, or `&mut` one that is looked at afterwards.

@@ -22,6 +22,14 @@ impl Scores {
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
+    /// The names of the columns of a table of epochs, as a line of CSV.
+    pub(crate) fn csv_header(&self) -> String {
+        self.iter().fold("epoch".to_owned(), |line, (name, _)| line + "," + name) + "\n"
+    }
+    /// The row of an epoch, as a line of CSV.
+    pub(crate) fn csv_row(&self, epoch: usize) -> String {
+        self.iter().fold(epoch.to_string(), |line, (_, value)| format!("{line},{value}")) + "\n"
+    }
 }
 
 impl fmt::Display for Scores {
@@ -64,14 +72,9 @@ impl History {
 
     /// The table as CSV, with a header; numbers are exact.
     pub fn to_csv(&self) -> String {
-        let names =
-            self.epochs.first().map_or(Vec::new(), |row| row.iter().map(|(n, _)| n).collect());
-        let mut text = format!("{}\n", [&["epoch"], &names[..]].concat().join(","));
-        for (epoch, row) in self.epochs.iter().enumerate() {
-            let cells: Vec<String> = row.iter().map(|(_, value)| value.to_string()).collect();
-            text += &format!("{epoch},{}\n", cells.join(","));
-        }
-        text
+        let header = self.epochs.first().map_or("epoch\n".to_owned(), Scores::csv_header);
+        let rows = self.epochs.iter().enumerate().map(|(epoch, row)| row.csv_row(epoch));
+        std::iter::once(header).chain(rows).collect()
     }
 
     /// Writes the table as CSV.

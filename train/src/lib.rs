@@ -7,27 +7,41 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "weights")]
+mod backup;
 mod callbacks;
 mod chart;
 mod cross_validation;
-mod early_stopping;
 mod error;
+mod file;
 mod fit;
 mod history;
+mod marks;
 pub mod metrics;
 mod plot;
 mod progress;
+mod run;
+#[cfg(feature = "weights")]
+mod safetensors;
 #[cfg(feature = "search")]
 pub mod search;
 mod trainer;
+mod weighting;
+mod weights;
 
-pub use callbacks::{Callback, LearningRateScheduler, State, Weights};
+#[cfg(feature = "weights")]
+pub use backup::BackupAndRestore;
+#[cfg(feature = "weights")]
+pub use callbacks::ModelCheckpoint;
+pub use callbacks::{
+    Callback, CsvLogger, EarlyStopping, Ema, Lambda, LearningRateScheduler, ReduceLROnPlateau,
+    State, TensorBoard, TerminateOnNan,
+};
 pub use chart::Chart;
 pub use cross_validation::{
     CrossValidate, CrossValidation, CrossValidationError, FoldData, FoldResult, MeanStd,
     cross_validate,
 };
-pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
 pub use fit::Fit;
 pub use history::{History, Scores};
@@ -37,4 +51,7 @@ pub use metrics::{
     ConfusionMatrix, Direction, F1, LogLoss, MatthewsCorrelation, Metric, PrAuc, PrPoint,
     Precision, R2, Recall, RocAuc, RocPoint, TopKAccuracy, precision_recall_curve, roc_curve,
 };
+#[cfg(feature = "weights")]
+pub use safetensors::{load_safetensors, save_safetensors};
 pub use trainer::{Compile, Trainer};
+pub use weights::Weights;

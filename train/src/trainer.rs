@@ -3,11 +3,13 @@
 use gradus_autograd::{Float, Gradients, Tape, Tensor};
 use gradus_data::{Batch, Dataset};
 use gradus_nn::{Layer, losses::Loss, penalty};
-use gradus_optim::{Step, StepError};
+use gradus_optim::{StateDict, Step, StepError};
 
 use crate::fit::{Fit, Validation};
-use crate::progress::{self, Progress};
-use crate::{Direction, History, Metric, Scores, State, TrainError};
+use crate::progress::Progress;
+use crate::run::{Place, Plan};
+use crate::weighting::{Weighted, loss_of, weigh};
+use crate::{Direction, History, Metric, Scores, TrainError};
 
 /// Samples that are evaluated or predicted at once.
 const EVALUATED: usize = 1024;
@@ -47,6 +49,7 @@ pub trait Compile<T: Float>: Layer<T> + Sized {
             optimizer: Box::new(optimizer),
             loss: Box::new(loss),
             metrics: metrics.iter().map(|metric| metric.fresh()).collect(),
+            history: History::default(),
         };
         let mut names: Vec<String> = trainer.columns(true).into_iter().map(|c| c.0).collect();
         names.push("lr".into());
@@ -69,19 +72,20 @@ pub struct Trainer<M, T: Float = f32> {
     pub model: M,
     /// The optimiser.
     pub optimizer: Box<dyn Step<T>>,
-    loss: Box<dyn Loss<T>>,
-    metrics: Vec<Box<dyn Metric<T>>>,
+    pub(crate) loss: Box<dyn Loss<T>>,
+    pub(crate) metrics: Vec<Box<dyn Metric<T>>>,
+    history: History,
 }
 
 /// A loss over samples, batch by batch.
 #[derive(Default)]
-struct Mean {
-    sum: f64,
-    samples: usize,
+pub(crate) struct Mean {
+    pub sum: f64,
+    pub samples: usize,
 }
 
 impl Mean {
-    fn add(&mut self, loss: f64, samples: usize) {
+    pub fn add(&mut self, loss: f64, samples: usize) {
         self.sum += loss * samples as f64;
         self.samples += samples;
     }
@@ -110,16 +114,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     #[track_caller]
     pub fn fit(&mut self, train: &Dataset<T>, options: Fit<'_, T>) -> Result<History, TrainError> {
         let Fit {
-            epochs,
-            batch_size,
-            shuffle,
-            drop_last,
-            seed,
-            validation,
-            mut callbacks,
-            progress,
-            augment,
-            workers,
+            epochs, batch_size, shuffle, drop_last, seed, validation, augment, workers, ..
         } = options;
         if epochs == 0 {
             let why = "the number of epochs is 0; training takes at least 1";
@@ -136,16 +131,29 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             check_alike(seen, data)?;
             self.check(data, "validation")?;
         }
+        let (classes, samples) =
+            (options.class_weights.as_deref(), options.sample_weights.as_deref());
+        let mut weights = weigh(train, classes, samples)?;
         let (held_out, rest);
         let (train, validation) = match validation {
             Validation::None => (train, None),
-            Validation::Data(data) => (train, Some(data)),
+            Validation::Data(data) => (train, Some(Weighted { data, weights: None })),
             Validation::Fraction(fraction) => {
                 (rest, held_out) = hold_out(train, fraction)?;
-                (&rest, Some(&held_out))
+                // As in Keras, the part that validates keeps the weights of its samples, not those of classes.
+                let own = samples.map(|all| all[rest.len()..].iter().map(|&w| T::of(w)).collect());
+                weights = weights.map(|mut all| {
+                    all.truncate(rest.len());
+                    all
+                });
+                (&rest, Some(Weighted { data: &held_out, weights: own }))
             }
         };
-        let mut batches = train.batches(batch_size)?.workers(workers);
+        let train = Weighted { data: train, weights };
+        if train.weights.is_some() {
+            self.check_each(seen, train.data)?;
+        }
+        let mut batches = train.data.batches(batch_size)?.workers(workers);
         if shuffle {
             batches = batches.shuffled(seed);
         }
@@ -155,66 +163,50 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         if let Some(pipeline) = augment {
             batches = batches.augmented(pipeline)?;
         }
-        self.check_smallest(train.len(), batch_size, drop_last)?;
+        self.check_smallest(train.data.len(), batch_size, drop_last)?;
         if !self.model.params().iter().any(|(_, param)| param.is_trained()) {
             return Err(TrainError::Option("the model has no parameters to train".into()));
         }
         if let Some((path, _)) = self.model.params().into_iter().find(|(_, p)| p.awaits_values()) {
             return Err(TrainError::NoValues { path });
         }
-        let columns = self.columns(validation.is_some());
-        let mut history = History::default();
-        let mut state =
-            State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
-        for callback in &mut callbacks {
-            callback.train_begin(&columns, &mut state)?;
-        }
-        let progress = Progress::new(epochs, progress);
-        for epoch in 0..epochs {
-            let mut state =
-                State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
-            callbacks.iter_mut().for_each(|callback| callback.epoch_begin(epoch, &mut state));
-            let lr = self.optimizer.lr();
-            if !(lr.is_finite() && lr >= 0.0) {
-                return Err(TrainError::LearningRate { epoch, lr });
+        let (callbacks, backup) = (options.callbacks, options.backup);
+        let progress = Progress::new(epochs, options.progress);
+        let marks = match backup.is_some() {
+            false => StateDict::new(),
+            true => {
+                let mut marks = self.marks(&train, validation.as_ref());
+                marks.insert("seed", seed);
+                marks.insert("batch_size", batch_size as u64);
+                marks.insert("shuffle", shuffle);
+                marks.insert("drop_last", drop_last);
+                marks.insert("the augmentation", &*format!("{augment:?}"));
+                marks
             }
-            let bar = progress.epoch(epoch, batches.len());
-            let mut loss = Mean::default();
-            self.metrics.iter_mut().for_each(|metric| *metric = metric.fresh());
-            for (number, batch) in batches.epoch(epoch as u64).enumerate() {
-                let tape = Tape::training(step_seed(seed, epoch, number));
-                let of_batch = self.step(&tape, &batch);
-                let of_batch = of_batch.map_err(|source| TrainError::Step { epoch, source })?;
-                loss.add(of_batch, batch.len());
-                bar.inc(1);
-            }
-            let mut row = self.scores(&loss, "");
-            if let Some(data) = validation {
-                row.0.extend(self.evaluate_as(data, "val_")?.0);
-            }
-            row.0.push(("lr".into(), self.optimizer.lr()));
-            progress::finish(&bar, &row);
-            let mut state =
-                State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
-            callbacks.iter_mut().for_each(|callback| callback.epoch_end(epoch, &row, &mut state));
-            let stop = state.stop;
-            history.epochs.push(row);
-            if stop {
-                break;
-            }
-        }
-        let mut state =
-            State { model: &mut self.model, optimizer: &mut *self.optimizer, stop: false };
-        callbacks.iter_mut().for_each(|callback| callback.train_end(&mut state));
-        history.restored = callbacks.iter().rev().find_map(|callback| callback.restored_epoch());
-        Ok(history)
+        };
+        let mut plan =
+            Plan { train, validation, batches, epochs, seed, callbacks, backup, marks, progress };
+        let mut place = Place::default();
+        let ended = self.run(&mut plan, &mut place);
+        self.history = place.history;
+        ended.map(|()| self.history.clone())
+    }
+
+    /// The history of the last [`fit`](Trainer::fit), also of one that ended with an error.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// One training step; the loss of the batch.
     #[track_caller]
-    fn step(&mut self, tape: &Tape<T>, batch: &Batch<T>) -> Result<f64, StepError> {
+    pub(crate) fn step(
+        &mut self,
+        tape: &Tape<T>,
+        batch: &Batch<T>,
+        weights: Option<Tensor<T>>,
+    ) -> Result<f64, StepError> {
         let y = self.model.forward(tape.constant(batch.x.clone()));
-        let mut loss = self.loss.of(y, tape.constant(batch.y.clone()));
+        let mut loss = loss_of(&*self.loss, tape, y, &batch.y, weights);
         if let Some(penalty) = penalty(&self.model, tape) {
             loss = loss + penalty;
         }
@@ -232,17 +224,22 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     #[track_caller]
     pub fn evaluate(&mut self, data: &Dataset<T>) -> Result<Scores, TrainError> {
         self.check(data, "given")?;
-        self.evaluate_as(data, "")
+        self.evaluate_as(&Weighted { data, weights: None }, "")
     }
 
     #[track_caller]
-    fn evaluate_as(&mut self, data: &Dataset<T>, prefix: &str) -> Result<Scores, TrainError> {
+    pub(crate) fn evaluate_as(
+        &mut self,
+        data: &Weighted<'_, T>,
+        prefix: &str,
+    ) -> Result<Scores, TrainError> {
         let mut loss = Mean::default();
         self.metrics.iter_mut().for_each(|metric| *metric = metric.fresh());
-        for batch in data.batches(EVALUATED)?.epoch(0) {
+        for batch in data.data.batches(EVALUATED)?.epoch(0) {
             let tape = Tape::inference();
             let y = self.model.forward(tape.constant(batch.x.clone()));
-            loss.add(self.loss.of(y, tape.constant(batch.y.clone())).item().to_f64(), batch.len());
+            let of_batch = loss_of(&*self.loss, &tape, y, &batch.y, data.of(&batch));
+            loss.add(of_batch.item().to_f64(), batch.len());
             let predictions = y.value();
             self.metrics.iter_mut().for_each(|metric| metric.update(&predictions, &batch.y));
         }
@@ -274,13 +271,13 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         Ok(whole.concat(&parts, 0).value())
     }
 
-    fn scores(&self, loss: &Mean, prefix: &str) -> Scores {
+    pub(crate) fn scores(&self, loss: &Mean, prefix: &str) -> Scores {
         let metrics = self.metrics.iter().map(|m| (format!("{prefix}{}", m.name()), m.result()));
         Scores(std::iter::once((format!("{prefix}loss"), loss.result())).chain(metrics).collect())
     }
 
     /// The columns of the history.
-    fn columns(&self, validation: bool) -> Vec<(String, Direction)> {
+    pub(crate) fn columns(&self, validation: bool) -> Vec<(String, Direction)> {
         let prefixes: &[&str] = if validation { &["", "val_"] } else { &[""] };
         let mut columns = Vec::new();
         for prefix in prefixes {
@@ -313,6 +310,22 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         let y = self.model.forward(tape.constant(x.slice(0, 0..1)));
         let fits = self.loss.check(&y.shape(), data.y());
         fits.map_err(|why| TrainError::Targets { loss: self.loss.name(), part, why })
+    }
+
+    /// Whether the loss has one for each sample, which weights need.
+    #[track_caller]
+    fn check_each(&self, seen: &Tensor<T>, data: &Dataset<T>) -> Result<(), TrainError> {
+        let tape = Tape::inference();
+        let y = self.model.forward(tape.constant(seen.slice(0, 0..1)));
+        match self.loss.each(y, tape.constant(data.y().slice(0, 0..1))) {
+            Some(_) => Ok(()),
+            None => {
+                let loss = self.loss.name();
+                let why =
+                    format!("the loss {loss} has none for each sample, so none can weigh more");
+                Err(TrainError::Option(why))
+            }
+        }
     }
 
     fn check_smallest(
@@ -362,10 +375,4 @@ fn hold_out<T: Float>(
     }
     let rows: Vec<usize> = (0..n).collect();
     Ok((data.subset(&rows[..kept])?, data.subset(&rows[kept..])?))
-}
-
-/// A seed for the draws of one step, so that a run can be taken up again at any step.
-fn step_seed(seed: u64, epoch: usize, batch: usize) -> u64 {
-    // An odd factor: of one run, no two steps are the same, and another seed is far away.
-    seed.wrapping_add(((epoch as u64) << 32 | batch as u64).wrapping_mul(0xd134_2543_de82_ef95))
 }

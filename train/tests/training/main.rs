@@ -1,10 +1,18 @@
 //! Metrics, callbacks, weights and backups of a training run.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gradus_autograd::Tensor;
 use serde_json::Value;
 
+#[cfg(feature = "weights")]
+mod backup;
+mod callbacks;
+#[cfg(feature = "weights")]
+mod files;
 mod metrics;
 
 /// 64-bit numbers that were worked out in another order.
@@ -34,4 +42,37 @@ pub fn tensor(value: &Value) -> Tensor<f64> {
 pub fn assert_close(what: &str, found: f64, expected: f64, tolerance: f64) {
     let close = (found - expected).abs() <= tolerance * expected.abs().max(1.0);
     assert!(close || (found.is_nan() && expected.is_nan()), "{what}: {found} is not {expected}");
+}
+
+/// A folder of a test, new and empty; gone with it.
+pub struct Folder(PathBuf, bool);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("gradus-{name}-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path, true)
+    }
+    /// One that another process owns.
+    pub fn at(path: OsString) -> Self {
+        Folder(path.into(), false)
+    }
+}
+
+impl Deref for Folder {
+    type Target = Path;
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.1 {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
 }

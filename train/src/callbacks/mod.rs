@@ -1,9 +1,32 @@
-//! What happens between epochs.
+//! What happens between steps and between epochs: the trait, what it sees, and one callback a file.
 
-use gradus_autograd::{Float, Module, Path, Tensor};
-use gradus_optim::{Schedule, Step};
+use gradus_autograd::{Float, Module};
+use gradus_optim::{StateDict, StateError, Step};
 
 use crate::{Direction, Scores, TrainError};
+
+mod csv_logger;
+mod early_stopping;
+mod ema;
+mod lambda;
+#[cfg(feature = "weights")]
+mod model_checkpoint;
+mod plateau;
+mod scheduler;
+mod tensorboard;
+mod terminate_on_nan;
+mod watch;
+
+pub use csv_logger::CsvLogger;
+pub use early_stopping::EarlyStopping;
+pub use ema::Ema;
+pub use lambda::Lambda;
+#[cfg(feature = "weights")]
+pub use model_checkpoint::ModelCheckpoint;
+pub use plateau::ReduceLROnPlateau;
+pub use scheduler::LearningRateScheduler;
+pub use tensorboard::TensorBoard;
+pub use terminate_on_nan::TerminateOnNan;
 
 /// Training as a callback sees it.
 pub struct State<'a, T: Float = f32> {
@@ -11,13 +34,21 @@ pub struct State<'a, T: Float = f32> {
     pub model: &'a mut dyn Module<T>,
     /// The optimiser.
     pub optimizer: &'a mut dyn Step<T>,
+    /// How many steps have been taken, over all epochs.
+    pub step: u64,
     pub(crate) stop: bool,
+    pub(crate) error: Option<TrainError>,
 }
 
 impl<T: Float> State<'_, T> {
-    /// Ends training after this epoch.
+    /// Ends training after this epoch; from [`Callback::batch_end`], the epoch ends with this batch.
     pub fn stop(&mut self) {
         self.stop = true;
+    }
+
+    /// Ends training with an error, once all callbacks have been told what this one was. Of several, the first counts.
+    pub fn fail(&mut self, error: TrainError) {
+        self.error.get_or_insert(error);
     }
 }
 
@@ -50,6 +81,14 @@ pub trait Callback<T: Float = f32> {
     fn epoch_begin(&mut self, epoch: usize, state: &mut State<'_, T>) {
         let _ = (epoch, state);
     }
+    /// After a step, with the number of its batch in the epoch, from 0, and its loss.
+    fn batch_end(&mut self, batch: usize, loss: f64, state: &mut State<'_, T>) {
+        let _ = (batch, loss, state);
+    }
+    /// After the last batch of an epoch, before the evaluation on the validation data.
+    fn validation_begin(&mut self, state: &mut State<'_, T>) {
+        let _ = state;
+    }
     /// After an epoch, with its row of the history.
     fn epoch_end(&mut self, epoch: usize, scores: &Scores, state: &mut State<'_, T>) {
         let _ = (epoch, scores, state);
@@ -62,6 +101,18 @@ pub trait Callback<T: Float = f32> {
     /// [`History::kept_epoch`](crate::History::kept_epoch) tells of it.
     fn restored_epoch(&self) -> Option<usize> {
         None
+    }
+    /// What it has seen and would need to go on in another process. Nothing by default: a callback that remembers
+    /// nothing.
+    fn state_dict(&self) -> StateDict {
+        StateDict::new()
+    }
+    /// Goes on from a [`state_dict`](Callback::state_dict); called after [`train_begin`](Callback::train_begin).
+    ///
+    /// # Errors
+    /// When it is that of another callback.
+    fn load_state_dict(&mut self, state: StateDict) -> Result<(), StateError> {
+        state.finish()
     }
 }
 
@@ -77,6 +128,12 @@ impl<T: Float, C: Callback<T> + ?Sized> Callback<T> for &mut C {
     fn epoch_begin(&mut self, epoch: usize, state: &mut State<'_, T>) {
         (**self).epoch_begin(epoch, state);
     }
+    fn batch_end(&mut self, batch: usize, loss: f64, state: &mut State<'_, T>) {
+        (**self).batch_end(batch, loss, state);
+    }
+    fn validation_begin(&mut self, state: &mut State<'_, T>) {
+        (**self).validation_begin(state);
+    }
     fn epoch_end(&mut self, epoch: usize, scores: &Scores, state: &mut State<'_, T>) {
         (**self).epoch_end(epoch, scores, state);
     }
@@ -86,50 +143,10 @@ impl<T: Float, C: Callback<T> + ?Sized> Callback<T> for &mut C {
     fn restored_epoch(&self) -> Option<usize> {
         (**self).restored_epoch()
     }
-}
-
-/// Sets the learning rate before each epoch by a [`Schedule`].
-pub struct LearningRateScheduler<S>(S);
-
-impl<S: Schedule> LearningRateScheduler<S> {
-    /// From a closure `|epoch, lr| …` or a schedule.
-    pub fn new(schedule: S) -> Self {
-        LearningRateScheduler(schedule)
+    fn state_dict(&self) -> StateDict {
+        (**self).state_dict()
     }
-}
-
-impl<T: Float, S: Schedule> Callback<T> for LearningRateScheduler<S> {
-    fn epoch_begin(&mut self, epoch: usize, state: &mut State<'_, T>) {
-        let lr = self.0.rate(epoch, state.optimizer.lr());
-        state.optimizer.set_lr(lr);
-    }
-}
-
-/// The values of all parameters and statistics of a model at one moment. Cheap: buffers are shared
-/// until one side writes.
-#[derive(Clone, Debug)]
-pub struct Weights<T: Float = f32>(Vec<Tensor<T>>);
-
-impl<T: Float> Weights<T> {
-    /// Those of a model.
-    pub fn of(model: &dyn Module<T>) -> Self {
-        let mut all = Vec::new();
-        model.visit(Path::root(), &mut |_, param| all.push(param.value().clone()));
-        Weights(all)
-    }
-
-    /// Puts them back into the model that they came from.
-    ///
-    /// # Panics
-    /// When the model has other parameters.
-    #[track_caller]
-    pub fn restore(&self, model: &mut dyn Module<T>) {
-        let mut values = self.0.iter();
-        model.visit_mut(Path::root(), &mut |path, param| match values.next() {
-            Some(value) => param.set(value.clone()),
-            None => panic!("restore: the model has a parameter `{path}` that was not there"),
-        });
-        let left = values.len();
-        assert!(left == 0, "restore: the model lacks {left} parameter(s) that were there");
+    fn load_state_dict(&mut self, state: StateDict) -> Result<(), StateError> {
+        (**self).load_state_dict(state)
     }
 }

@@ -1,7 +1,9 @@
 //! Ending training when it no longer helps.
 
 use gradus_autograd::Float;
+use gradus_optim::{StateDict, StateError};
 
+use super::watch::direction_of;
 use crate::{Callback, Direction, Scores, State, TrainError, Weights};
 
 /// Ends training when a monitored number has not become better for `patience` epochs, as Keras'
@@ -112,15 +114,8 @@ impl<T: Float> Callback<T> for EarlyStopping<T> {
         columns: &[(String, Direction)],
         _: &mut State<'_, T>,
     ) -> Result<(), TrainError> {
-        let Some((_, direction)) = columns.iter().find(|(name, _)| *name == self.monitor) else {
-            let available: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(TrainError::Monitor {
-                callback: "EarlyStopping",
-                monitor: self.monitor.clone(),
-                available: available.join(", "),
-            });
-        };
-        self.run = Run::new(self.direction.unwrap_or(*direction));
+        let direction = direction_of("EarlyStopping", &self.monitor, columns)?;
+        self.run = Run::new(self.direction.unwrap_or(direction));
         Ok(())
     }
 
@@ -162,5 +157,39 @@ impl<T: Float> Callback<T> for EarlyStopping<T> {
 
     fn restored_epoch(&self) -> Option<usize> {
         self.run.restored
+    }
+
+    fn state_dict(&self) -> StateDict {
+        let (run, mut state) = (&self.run, StateDict::new());
+        state.insert("wait", run.wait as u64);
+        state.insert("best_epoch", run.best_epoch as u64);
+        if let Some(best) = run.best {
+            state.insert("best", best);
+        }
+        if let Some(epoch) = run.stopped {
+            state.insert("stopped", epoch as u64);
+        }
+        if let Some(weights) = &run.weights {
+            state.nest("weights", weights.state_dict());
+        }
+        state
+    }
+
+    fn load_state_dict(&mut self, mut state: StateDict) -> Result<(), StateError> {
+        let weights = state.part("weights");
+        let run = Run {
+            wait: state.take_count("wait")? as usize,
+            best_epoch: state.take_count("best_epoch")? as usize,
+            best: state.optional("best", StateDict::take_number)?,
+            stopped: state.optional("stopped", StateDict::take_count)?.map(|epoch| epoch as usize),
+            weights: match weights.is_empty() {
+                true => None,
+                false => Some(Weights::from_state_dict(weights)?),
+            },
+            ..Run::new(self.run.direction)
+        };
+        state.finish()?;
+        self.run = run;
+        Ok(())
     }
 }
