@@ -9,6 +9,14 @@ use crate::{Chart, Direction};
 /// Losses that differ by more than this factor are drawn on a logarithmic axis.
 const WIDE: f64 = 50.0;
 
+/// A whole number of no more values is a category.
+const FEW: i64 = 12;
+
+/// How far a trial stands beside its value, so that equal ones do not hide each other: steps of the golden ratio.
+fn aside(number: u64) -> f64 {
+    0.5 * ((number as f64 * 0.618_033_988_749_894_9).fract() - 0.5)
+}
+
 impl StudyResult {
     /// The scores of the trials in their order, and the best so far.
     ///
@@ -35,20 +43,27 @@ impl StudyResult {
             let known: Vec<String> = self.space.names().map(|name| format!("`{name}`")).collect();
             return Err(SearchError::Unknown { name: name.into(), known: known.join(", ") });
         };
-        let place = |trial: &Record| match (domain, trial.params.value(name)?) {
-            (Domain::Choice(choices), value) => {
-                choices.iter().position(|choice| choice == value).map(|at| at as f64)
+        // Choices and a few whole numbers are categories.
+        let categories: Vec<Value> = match domain {
+            Domain::Choice(choices) => choices.clone(),
+            Domain::Integer { low, high, log: false } if high - low < FEW => {
+                (*low..=*high).map(Value::Integer).collect()
             }
-            (_, Value::Float(x)) => Some(*x),
-            (_, Value::Integer(n)) => Some(*n as f64),
-            _ => None,
+            _ => Vec::new(),
+        };
+        let place = |trial: &Record| {
+            let value = trial.params.value(name)?;
+            let category = categories.iter().position(|other| other == value);
+            match (category, value) {
+                (Some(at), _) => Some(at as f64 + aside(trial.number)),
+                (None, Value::Float(x)) => Some(*x),
+                (None, Value::Integer(n)) => Some(*n as f64),
+                (None, _) => None,
+            }
         };
         let chart = self.chart(&format!("Scores over {name}"), place).x(name);
-        Ok(match domain {
-            Domain::Choice(choices) => chart.x_names(choices.iter().map(Value::to_string)),
-            _ if domain.is_log() => chart.log_x(),
-            _ => chart,
-        })
+        let chart = if domain.is_log() { chart.log_x() } else { chart };
+        Ok(chart.x_names(categories.iter().map(Value::to_string)))
     }
 
     /// Saves `history.svg` and a chart of each parameter, `lr.svg`, into a folder, which is made.
@@ -74,11 +89,12 @@ impl StudyResult {
             let those = self.trials.iter().filter(move |trial| trial.state == state);
             those.filter_map(point).collect::<Vec<_>>()
         };
-        let mut chart = Chart::new(title).y("score").points("complete", of(State::Complete));
+        let mut chart = Chart::new(title).y("score");
         let pruned = of(State::Pruned);
         if !pruned.is_empty() {
             chart = chart.points("pruned, its last report", pruned);
         }
+        chart = chart.points("complete", of(State::Complete));
         let scores = || self.trials.iter().filter_map(|trial| trial.score);
         let [low, high] = [scores().fold(f64::MAX, f64::min), scores().fold(f64::MIN, f64::max)];
         let log = self.direction == Direction::Min && low > 0.0 && high > WIDE * low;

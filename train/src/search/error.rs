@@ -155,11 +155,12 @@ pub enum SearchError {
         /// Why.
         source: std::io::Error,
     },
-    /// Nothing to refine by gradients.
-    #[error(
-        "the best trial has no continuous parameters, so there is nothing to refine by gradients"
-    )]
-    NothingContinuous,
+    /// A parameter that cannot be refined by gradients.
+    #[error("refining: parameter `{name}` is not continuous, so there is no derivative by it")]
+    NotContinuous {
+        /// The parameter.
+        name: String,
+    },
     /// The training run of the best trial could not be differentiated.
     #[error("refining: {0}")]
     Hypergradient(#[from] HypergradientError),

@@ -7,7 +7,7 @@
 //! | [`NoPruning`], [`MedianStopping`], [`Asha`] | which trials end early: [`Scheduler`] |
 //! | [`Study`], [`Trial`] | runs trials on threads, into a file |
 //! | [`StudyResult`], [`Record`] | the best trial, the table, the charts |
-//! | [`Knobs`], [`Refined`] | the continuous parameters of the best trial, refined by hypergradients |
+//! | [`Knobs`], [`Refined`] | continuous parameters of the best trial, refined by hypergradients |
 //!
 //! ```
 //! use gradus_train::search::*;

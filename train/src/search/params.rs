@@ -59,7 +59,7 @@ values! {
     bool => Flag |flag| flag;
 }
 
-/// A type that [`Params::get`] can give a value as: `f64`, `f32`, `i64`, `u64`, `usize`, `bool`, `&str`,
+/// A type that [`Params::get`] can give a value as: `f64`, `f32`, `i64`, `i32`, `u64`, `u32`, `usize`, `bool`, `&str`,
 /// `String`, and an `Option` of one of these for a parameter that not every trial has.
 pub trait FromValue<'a>: Sized {
     /// The words for this type in an error.
@@ -90,6 +90,8 @@ from_value! {
     f64, "a number", Value::Float(x) => Some(*x), Value::Integer(n) => Some(*n as f64);
     f32, "a number", Value::Float(x) => Some(*x as f32), Value::Integer(n) => Some(*n as f32);
     i64, "a whole number", Value::Integer(n) => Some(*n);
+    i32, "a whole number of 32 bits", Value::Integer(n) => i32::try_from(*n).ok();
+    u32, "a whole number of 32 bits from 0 on", Value::Integer(n) => u32::try_from(*n).ok();
     u64, "a whole number from 0 on", Value::Integer(n) => u64::try_from(*n).ok();
     usize, "a whole number from 0 on", Value::Integer(n) => usize::try_from(*n).ok();
     bool, "true or false", Value::Flag(flag) => Some(*flag);

@@ -8,7 +8,7 @@ use super::{Domain, SearchError, StudyResult, Value};
 /// How far a knob may be from its bounds, as a part of its range: there the sigmoid has no slope.
 const EDGE: f64 = 1e-3;
 
-/// The continuous parameters of a trial as parameters on the whole line, within the bounds of the space
+/// Continuous parameters of a trial as parameters on the whole line, within the bounds of the space
 /// wherever they go: `low + (high - low)·sigmoid(z)`, of the logarithms where the range is logarithmic.
 #[derive(Clone, Debug)]
 pub struct Knobs<T: Float = f32> {
@@ -41,7 +41,7 @@ impl<T: Float> Knobs<T> {
     /// The value of a parameter.
     ///
     /// # Panics
-    /// When the best trial has no continuous parameter of that name.
+    /// When it was not named to [`StudyResult::knobs`].
     #[track_caller]
     pub fn value(&self, name: &str) -> f64 {
         self.var(name, &Tape::inference()).item().to_f64()
@@ -50,13 +50,13 @@ impl<T: Float> Knobs<T> {
     /// The value of a parameter on a tape, to be differentiated.
     ///
     /// # Panics
-    /// When the best trial has no continuous parameter of that name.
+    /// When it was not named to [`StudyResult::knobs`].
     #[track_caller]
     pub fn var<'t>(&self, name: &str, tape: &'t Tape<T>) -> Var<'t, T> {
         let Some(knob) = self.knobs.iter().find(|knob| knob.name == name) else {
             let names: Vec<&str> = self.names().collect();
             panic!(
-                "knobs: the best trial has no continuous parameter `{name}`; there are {names:?}"
+                "knobs: there is no `{name}` among the parameters to refine; there are {names:?}"
             )
         };
         let [from, to] = knob.ends;
@@ -91,31 +91,35 @@ impl Refined {
 }
 
 impl StudyResult {
-    /// The continuous parameters of the best trial, to be differentiated.
+    /// Continuous parameters of the best trial, to be differentiated.
     ///
     /// # Errors
-    /// When it has none.
-    pub fn knobs<T: Float>(&self) -> Result<Knobs<T>, SearchError> {
-        let knob = |(name, value): (&str, &Value)| {
-            let domain = self.space.domain(name).filter(|d| matches!(d, Domain::Float { .. }))?;
-            let place = domain.places(value)?[0].clamp(EDGE, 1.0 - EDGE);
-            let z = Param::new(Tensor::scalar(T::of((place / (1.0 - place)).ln())));
-            Some(Knob { name: name.into(), ends: domain.ends(), log: domain.is_log(), z })
-        };
-        let knobs: Vec<Knob<T>> = self.best().params.iter().filter_map(knob).collect();
-        if knobs.is_empty() {
-            return Err(SearchError::NothingContinuous);
+    /// When the best trial has no such parameter, or it is not continuous; when none are named.
+    pub fn knobs<T: Float>(&self, names: &[&str]) -> Result<Knobs<T>, SearchError> {
+        if names.is_empty() {
+            return Err(SearchError::Option(
+                "refining takes the name of at least 1 parameter".into(),
+            ));
         }
-        Ok(Knobs { knobs })
+        let knob = |&name: &&str| {
+            let value: f64 = self.best().params.get(name)?;
+            let domain = self.space.domain(name).filter(|d| matches!(d, Domain::Float { .. }));
+            let domain = domain.ok_or(SearchError::NotContinuous { name: name.into() })?;
+            let place = domain.places(&Value::Float(value)).map_or(0.5, |places| places[0]);
+            let place = place.clamp(EDGE, 1.0 - EDGE);
+            let z = Param::new(Tensor::scalar(T::of((place / (1.0 - place)).ln())));
+            Ok(Knob { name: name.into(), ends: domain.ends(), log: domain.is_log(), z })
+        };
+        names.iter().map(knob).collect::<Result<_, _>>().map(|knobs| Knobs { knobs })
     }
 
-    /// Refines the continuous parameters of the best trial: `steps` steps of Adam down the validation loss,
+    /// Refines some continuous parameters of the best trial: `steps` steps of Adam down the validation loss,
     /// by its derivative through the whole training run, which `slope` computes
     /// ([`hypergradient`](gradus_optim::hypergradient)). What it returns has the lowest loss on the way, so
     /// it is never worse than the start.
     ///
-    /// Choices and whole numbers stay as they are, and so does a parameter on which the loss does not depend.
-    /// The loss is the differentiable one of `slope`, whatever the study was scored by.
+    /// All other parameters stay as they are. The loss is the differentiable one of `slope`, whatever the study
+    /// was scored by.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tensor};
@@ -129,7 +133,7 @@ impl StudyResult {
     ///     Ok((5.0 * (1.0 - 2.0 * lr).powi(20)).powi(2))
     /// })?;
     /// let (w, sgd) = (Param::new(Tensor::scalar(5.0_f64)), Sgd::new(0.0));
-    /// let refined = found.refine(10, |knobs| {
+    /// let refined = found.refine(&["lr"], 10, |knobs| {
     ///     hypergradient(
     ///         knobs,
     ///         &w,
@@ -144,38 +148,33 @@ impl StudyResult {
     /// ```
     ///
     /// # Errors
-    /// When the best trial has no continuous parameters, or the first derivative cannot be computed. A
+    /// Those of [`StudyResult::knobs`], and when the first derivative cannot be computed. A
     /// later one that cannot, because a step led to where training diverges, ends the refinement.
     pub fn refine<T: Float>(
         &self,
+        names: &[&str],
         steps: usize,
         mut slope: impl FnMut(&Knobs<T>) -> Result<Hypergradient<T>, HypergradientError>,
     ) -> Result<Refined, SearchError> {
-        let mut knobs = self.knobs()?;
+        let mut knobs = self.knobs(names)?;
         // In z, the whole range of a parameter is about 14 long: a step is a small part of it.
         let mut adam = Adam::new(0.1);
-        let mut refined: Option<Refined> = None;
-        for step in 0..=steps {
-            let found = match (slope(&knobs), &refined) {
-                (Ok(found), _) => found,
-                (Err(error), None) => return Err(error.into()),
-                (Err(_), Some(_)) => break,
-            };
-            let loss = found.loss.to_f64();
-            let best = refined.get_or_insert_with(|| Refined {
-                before: loss,
-                after: loss,
-                values: knobs.values(),
-                losses: Vec::new(),
-            });
+        let mut found = slope(&knobs)?;
+        let loss = found.loss.to_f64();
+        let mut best =
+            Refined { before: loss, after: loss, values: knobs.values(), losses: vec![loss] };
+        for _ in 0..steps {
+            if adam.try_step(&mut knobs, &found.gradients).is_err() {
+                break;
+            }
+            let Ok(next) = slope(&knobs) else { break };
+            let loss = next.loss.to_f64();
             best.losses.push(loss);
             if loss < best.after {
                 (best.after, best.values) = (loss, knobs.values());
             }
-            if step < steps && adam.try_step(&mut knobs, &found.gradients).is_err() {
-                break;
-            }
+            found = next;
         }
-        refined.ok_or(SearchError::NothingContinuous)
+        Ok(best)
     }
 }

@@ -107,7 +107,7 @@ impl Scheduler for MedianStopping {
 }
 
 /// Asynchronous successive halving (Li et al. 2020, "A System for Massively Parallel Hyperparameter
-/// Tuning"): at the rungs r, r·η, r·η² … of the budget a trial goes on only if it is among the best 1/η of
+/// Tuning"): at the rungs r, r·η, r·η² … below the whole budget a trial goes on only if it is among the best 1/η of
 /// those that came as far; with several [`brackets`](Asha::brackets), Hyperband.
 ///
 /// The budget is counted in reports: step k, from 0, has spent k + 1. A trial that is not promoted ends: it
@@ -115,21 +115,16 @@ impl Scheduler for MedianStopping {
 /// promoted, so the first trials run to the end; NaN never is.
 #[derive(Clone, Copy, Debug)]
 pub struct Asha {
+    max_resource: u64,
     min_resource: u64,
     reduction_factor: u64,
     brackets: u32,
 }
 
-impl Default for Asha {
-    fn default() -> Self {
-        Asha::new()
-    }
-}
-
 impl Asha {
-    /// First rung 1, η = 3, one bracket.
-    pub fn new() -> Self {
-        Asha { min_resource: 1, reduction_factor: 3, brackets: 1 }
+    /// For trials that take so many steps (epochs) if nothing ends them: first rung 1, η = 3, one bracket.
+    pub fn new(max_resource: u64) -> Self {
+        Asha { max_resource, min_resource: 1, reduction_factor: 3, brackets: 1 }
     }
     /// The first rung: so many steps (epochs) are given to every trial.
     pub fn min_resource(mut self, steps: u64) -> Self {
@@ -146,6 +141,10 @@ impl Asha {
     pub fn brackets(mut self, brackets: u32) -> Self {
         self.brackets = brackets;
         self
+    }
+
+    fn first_rung(&self, bracket: u32) -> u64 {
+        self.min_resource.saturating_mul(self.reduction_factor.saturating_pow(bracket))
     }
 
     /// The bracket of a trial: 0 is the one that prunes earliest.
@@ -180,6 +179,10 @@ impl Scheduler for Asha {
             }
             Asha { brackets: 0, .. } => "Asha: there are 0 brackets; it takes at least 1",
             Asha { brackets: 17.., .. } => "Asha: there are more than 16 brackets",
+            _ if self.first_rung(self.brackets - 1) >= self.max_resource => {
+                "Asha: the first rung is at or above the whole budget (in the last bracket, if there are \
+                 several), so that nothing is pruned"
+            }
             _ => return Ok(()),
         };
         Err(SearchError::Option(why.into()))
@@ -189,11 +192,12 @@ impl Scheduler for Asha {
         let Some((&(step, value), before)) = trial.reports.split_last() else { return false };
         let passed = before.last().map_or(0, |report| report.0.saturating_add(1));
         let bracket = self.bracket(trial.seed, trial.number);
-        let first = self.min_resource.saturating_mul(self.reduction_factor.saturating_pow(bracket));
+        let first = self.first_rung(bracket);
         let rungs = std::iter::successors(Some(first), |r| r.checked_mul(self.reduction_factor));
         // Rungs that this report reached and the one before did not.
-        let reached =
-            rungs.skip_while(|&r| r <= passed).take_while(|&r| r <= step.saturating_add(1));
+        let reached = rungs
+            .skip_while(|&r| r <= passed)
+            .take_while(|&r| r <= step.saturating_add(1) && r < self.max_resource);
         reached.into_iter().any(|rung| {
             let others = trial.history.iter();
             let others = others.filter(|other| self.bracket(trial.seed, other.number) == bracket);

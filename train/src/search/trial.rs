@@ -96,7 +96,7 @@ impl Trial<'_> {
     /// let x = Tensor::linspace(-1.0, 1.0, 8).reshape(&[8, 1]);
     /// let data: Dataset = Dataset::new(x.clone(), x.map(|x| 2.0 * x))?;
     /// let space = Space::new().log_uniform("lr", 1e-3, 1.0);
-    /// let found = Study::minimize(space).scheduler(Asha::new()).trials(12).run(|trial| {
+    /// let found = Study::minimize(space).scheduler(Asha::new(9)).trials(12).run(|trial| {
     ///     let lr: f64 = trial.get("lr")?;
     ///     let mut model = Dense::new(1).inputs(1).init(1).compile(Sgd::new(lr), MeanSquaredError, &[]);
     ///     let options = Fit::new().epochs(9).validation(&data).progress(false);

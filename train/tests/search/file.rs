@@ -10,7 +10,7 @@ use crate::*;
 fn study(file: &Path) -> Study {
     Study::minimize(mixed())
         .sampler(Tpe::new().startup(4))
-        .scheduler(Asha::new())
+        .scheduler(Asha::new(9))
         .trials(20)
         .seed(9)
         .progress(false)
@@ -84,14 +84,14 @@ fn another_study_is_refused() {
     );
     for (what, other) in [
         ("sampler", study(&path).sampler(Random)),
-        ("scheduler", study(&path).scheduler(Asha::new().reduction_factor(4))),
+        ("scheduler", study(&path).scheduler(Asha::new(9).reduction_factor(4))),
         ("lag", study(&path).lag(1)),
         ("space", Study::minimize(mixed().uniform("more", 0.0, 1.0))),
         ("direction", Study::maximize(mixed())),
     ] {
         let other = match what {
             "space" | "direction" => {
-                let like = other.sampler(Tpe::new().startup(4)).scheduler(Asha::new());
+                let like = other.sampler(Tpe::new().startup(4)).scheduler(Asha::new(9));
                 like.trials(20).seed(9).file(&path)
             }
             _ => other,

@@ -19,7 +19,7 @@ const TRIALS: u64 = 40;
 fn study() -> Study {
     Study::minimize(mixed())
         .sampler(Tpe::new().startup(5))
-        .scheduler(Asha::new())
+        .scheduler(Asha::new(9))
         .trials(TRIALS)
         .threads(2)
         .seed(2)

@@ -9,7 +9,7 @@ use crate::*;
 const F64: f64 = 1e-12;
 
 fn found() -> StudyResult {
-    let study = Study::minimize(mixed()).scheduler(Asha::new()).trials(12).progress(false);
+    let study = Study::minimize(mixed()).scheduler(Asha::new(9)).trials(12).progress(false);
     let found = study.run(|trial| match trial.number() {
         5 => Err("no luck, \"again\"".into()),
         _ => reporting(trial),
@@ -120,7 +120,7 @@ fn hypergradients_refine_the_best_trial_within_its_bounds() {
     let study = Study::minimize(space).trials(8).seed(1).progress(false);
     let found = study.run(|trial| Ok(run(trial.get("lr")?, trial.get("beta1")?))).unwrap();
     let best = found.best();
-    let refined = found.refine(25, slope).unwrap();
+    let refined = found.refine(&["lr", "beta1"], 25, slope).unwrap();
     println!("{refined:?}");
     assert!((refined.before - best.score.unwrap()).abs() < F64 * 10.0, "the trial itself");
     assert!(refined.after < 0.7 * refined.before, "{} {}", refined.before, refined.after);
@@ -130,7 +130,7 @@ fn hypergradients_refine_the_best_trial_within_its_bounds() {
     assert!((1e-3..=1.0).contains(&lr) && (0.5..=0.99).contains(&beta1));
     assert_eq!(refined.get("unused"), None);
     // The slope is the derivative with respect to the knob.
-    let knobs = found.knobs::<f64>().unwrap();
+    let knobs = found.knobs::<f64>(&["lr", "beta1"]).unwrap();
     assert_eq!(knobs.names().collect::<Vec<_>>(), ["lr", "beta1"]);
     assert!((knobs.value("lr") / best.params.get::<f64>("lr").unwrap() - 1.0).abs() < F64);
 }
@@ -140,16 +140,21 @@ fn refinement_ends_where_training_diverges_and_keeps_what_it_had() {
     let space = Space::new().log_uniform("lr", 1e-3, 1.0).uniform("beta1", 0.5, 0.99);
     let found = Study::minimize(space).trials(1).progress(false).run(|_| Ok(1.0)).unwrap();
     let mut calls = 0;
-    let refined = found.refine(9, |knobs| {
+    let refined = found.refine(&["lr", "beta1"], 9, |knobs| {
         calls += 1;
         if calls == 3 { Err(HypergradientError::NoSteps) } else { slope(knobs) }
     });
     assert_eq!(refined.unwrap().losses.len(), 2);
-    let first = found.refine(9, |_: &Knobs<f64>| Err(HypergradientError::NoSteps));
+    let first = found.refine(&["lr"], 9, |_: &Knobs<f64>| Err(HypergradientError::NoSteps));
     assert!(first.unwrap_err().to_string().starts_with("refining: a run of 0 steps"));
-    let none = Study::minimize(Space::new().integer("n", 1, 2)).trials(1).run(|_| Ok(0.0)).unwrap();
+    let space = mixed();
+    let found = Study::minimize(space).trials(1).run(|trial| Ok(bowl(trial.params()))).unwrap();
+    let says = |names: &[&str]| found.knobs::<f64>(names).unwrap_err().to_string();
     assert_eq!(
-        none.knobs::<f64>().unwrap_err().to_string(),
-        "the best trial has no continuous parameters, so there is nothing to refine by gradients"
+        says(&["layers"]),
+        "refining: parameter `layers` is not continuous, so there is no derivative by it"
     );
+    assert!(says(&["lr", "rate"]).starts_with("there is no parameter `rate`"));
+    assert!(says(&["optimizer"]).contains("cannot be read as a number"));
+    assert_eq!(says(&[]), "study: refining takes the name of at least 1 parameter");
 }

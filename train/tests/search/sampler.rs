@@ -166,8 +166,13 @@ fn settings_that_make_no_sense() {
     );
     says(study().sampler(Tpe::new().candidates(0)), "study: Tpe: it takes at least 1 candidate");
     says(
-        study().scheduler(Asha::new().reduction_factor(1)),
+        study().scheduler(Asha::new(9).reduction_factor(1)),
         "study: Asha: a reduction factor below 2 prunes nothing",
+    );
+    says(
+        study().scheduler(Asha::new(9).brackets(3)),
+        "study: Asha: the first rung is at or above the whole budget (in the last bracket, if there are \
+         several), so that nothing is pruned",
     );
     says(study().trials(0), "study: 0 trials find nothing; it takes at least 1");
     says(study().threads(0), "study: 0 threads run nothing; it takes at least 1");

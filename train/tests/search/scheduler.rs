@@ -26,7 +26,7 @@ fn study(scheduler: impl Scheduler + 'static) -> Study {
 fn asha_spends_what_it_should_and_keeps_the_good_ones() {
     let all = study(NoPruning).run(learning).unwrap();
     assert_eq!(all.steps(), 200 * EPOCHS);
-    let found = study(Asha::new()).run(learning).unwrap();
+    let found = study(Asha::new(EPOCHS)).run(learning).unwrap();
     // All reach 1 epoch, a third 3, a ninth 9, a 27th 27: 3 epochs a trial, and more at the beginning, when
     // there are few to compare with.
     let spent = found.steps() as f64 / 200.0;
@@ -39,7 +39,7 @@ fn asha_spends_what_it_should_and_keeps_the_good_ones() {
     lengths.dedup();
     assert_eq!(lengths, [1, 3, 9, 27]);
     // 2 instead of 3, and the first rung later.
-    let found = study(Asha::new().min_resource(4).reduction_factor(2)).run(learning).unwrap();
+    let found = study(Asha::new(EPOCHS).min_resource(4).reduction_factor(2)).run(learning).unwrap();
     let mut lengths: Vec<usize> = found.trials().iter().map(|trial| trial.reports.len()).collect();
     lengths.sort_unstable();
     lengths.dedup();
@@ -48,7 +48,7 @@ fn asha_spends_what_it_should_and_keeps_the_good_ones() {
 
 #[test]
 fn the_best_so_far_is_never_pruned() {
-    let found = study(Asha::new()).run(learning).unwrap();
+    let found = study(Asha::new(EPOCHS)).run(learning).unwrap();
     for trial in found.trials() {
         for rung in [1, 3, 9] {
             let Some(own) = trial.report_at(rung - 1) else { continue };
@@ -63,7 +63,7 @@ fn the_best_so_far_is_never_pruned() {
 
 #[test]
 fn hyperband_deals_trials_to_brackets() {
-    let found = study(Asha::new().brackets(3)).run(learning).unwrap();
+    let found = study(Asha::new(EPOCHS).brackets(3)).run(learning).unwrap();
     let ended = |at: usize| found.trials().iter().filter(|t| t.reports.len() == at).count();
     // 9/3·3 : 3/2·3 : 1·3 of 200 trials: 123, 62 and 14 ... of which two thirds end at their first rung.
     assert!((60..=95).contains(&ended(1)), "{}", ended(1));
@@ -83,7 +83,7 @@ fn rungs_that_no_report_hits_are_decided_at_the_next() {
         }
         Ok(end)
     };
-    let found = study(Asha::new()).run(sparse).unwrap();
+    let found = study(Asha::new(EPOCHS)).run(sparse).unwrap();
     // Rungs 1 and 3 are reached by the first report, 9 by the second, 27 by the last.
     let count = |at: usize| found.trials().iter().filter(|t| t.reports.len() == at).count();
     assert!(count(1) > 100 && count(2) > 10 && count(3) == 0 && count(4) > 3);
@@ -131,7 +131,7 @@ fn median_of_hand() {
 
 #[test]
 fn nan_is_pruned_and_counts_as_worst() {
-    let found = study(Asha::new()).run(|trial| {
+    let found = study(Asha::new(EPOCHS)).run(|trial| {
         let end: f64 = trial.get("end")?;
         for epoch in 0..EPOCHS {
             trial.report(epoch, if end > 0.5 { f64::NAN } else { end })?;

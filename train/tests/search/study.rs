@@ -15,7 +15,7 @@ fn the_same_trials_with_any_number_of_threads() {
         study,
         |threads| study(threads).sampler(Halton),
         |threads| study(threads).sampler(Tpe::new()),
-        |threads| study(threads).scheduler(Asha::new()),
+        |threads| study(threads).scheduler(Asha::new(9)),
         |threads| study(threads).sampler(Tpe::new()).scheduler(MedianStopping::new()).lag(2),
     ];
     for kind in kinds {
