@@ -7,8 +7,8 @@
 //! | [`Npy`], `Npz`, [`Idx`], [`Array`] | arrays in files: NumPy's formats, and MNIST's |
 //! | `ImageFolder` | a folder of images for each class; with the feature `images` |
 //! | [`Split`] | training, validation and test parts |
-//! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
-//! | [`Preprocess`]: [`StandardScaler`], [`MinMaxScaler`], [`RobustScaler`], [`OneHotEncoder`], [`OrdinalEncoder`] | learnt from the training part alone, applied to all |
+//! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`ShuffleSplit`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
+//! | [`Preprocess`]: [`StandardScaler`], [`MinMaxScaler`], [`RobustScaler`], [`OneHotEncoder`], [`OrdinalEncoder`], [`SimpleImputer`] | learnt from the training part alone, applied to all |
 //! | [`Augment`], [`augment`] | images as they might have been: turned, moved, mixed |
 //! | [`Batches`], [`Batch`] | a plan of mini-batches, and one of them |
 //! | [`DataError`] | what was wrong, and where |
@@ -66,10 +66,11 @@ pub use augment::Augment;
 pub use batch::{Batch, BatchIter, Batches};
 pub use csv::{Column, Csv, Missing, Table};
 pub use dataset::Dataset;
-pub use error::{DataError, FormatError, Place};
+pub use error::{DataError, FoldsError, FormatError, Place};
 #[cfg(feature = "images")]
 pub use image_folder::ImageFolder;
 pub use preprocess::{
-    MinMaxScaler, OneHotEncoder, OrdinalEncoder, Preprocess, RobustScaler, StandardScaler, Unknown,
+    MinMaxScaler, OneHotEncoder, OrdinalEncoder, Preprocess, RobustScaler, SimpleImputer,
+    StandardScaler, Unknown,
 };
-pub use split::{Fold, Folds, KFold, LeaveOneOut, Split, TimeSeriesSplit};
+pub use split::{Fold, Folds, KFold, LeaveOneOut, ShuffleSplit, Split, TimeSeriesSplit};

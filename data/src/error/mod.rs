@@ -1,8 +1,10 @@
 //! Everything that can be wrong with data, and where.
 
+mod folds;
 mod format;
 mod place;
 
+pub use folds::FoldsError;
 pub use format::FormatError;
 pub use place::Place;
 
@@ -272,81 +274,9 @@ pub enum DataError {
         /// The fraction of that part.
         fraction: f64,
     },
-    /// A number of folds that is not from 2 to the number of samples.
-    #[error("folds: {folds} folds of {samples} samples: there must be {least} to {samples}")]
-    FoldCount {
-        /// The number of folds.
-        folds: usize,
-        /// The least number that there may be.
-        least: usize,
-        /// The number of samples.
-        samples: usize,
-    },
-    /// Folds whose lists of rows would fill the memory.
-    #[error(
-        "folds: {folds} folds, {repeats} times, of {samples} samples: too many to list; use fewer"
-    )]
-    TooManyFolds {
-        /// The number of folds.
-        folds: usize,
-        /// How many times they are made.
-        repeats: usize,
-        /// The number of samples.
-        samples: usize,
-    },
-    /// A class that cannot be in every fold.
-    #[error(
-        "folds: class {class} has {count} samples, too few for {folds} folds; use fewer folds, or \
-         do without `stratified`"
-    )]
-    ClassBelowFolds {
-        /// The class.
-        class: i64,
-        /// How many samples it has.
-        count: usize,
-        /// The number of folds.
-        folds: usize,
-    },
-    /// Folds made several times in the same way, or not at all.
-    #[error(
-        "folds: repeated {repeats} times; it takes 1 or more times, and `shuffled` for the folds \
-         to differ"
-    )]
-    Repeats {
-        /// How many times.
-        repeats: usize,
-    },
-    /// Groups that are not one for each sample.
-    #[error("folds: {groups} groups for {samples} samples; give the group of each sample")]
-    GroupCount {
-        /// How many were given.
-        groups: usize,
-        /// The number of samples.
-        samples: usize,
-    },
-    /// More folds than groups, which must not be divided.
-    #[error("folds: {groups} groups are too few for {folds} folds; use at most {groups}")]
-    TooFewGroups {
-        /// The number of folds.
-        folds: usize,
-        /// The number of different groups.
-        groups: usize,
-    },
-    /// A time series that is too short for the folds asked for.
-    #[error(
-        "time series: {folds} folds of {test_size} samples to test on, after a gap of {gap}, leave \
-         none of {samples} samples to train on, or none to test on; use fewer or smaller folds"
-    )]
-    TimeSeries {
-        /// The number of folds.
-        folds: usize,
-        /// The samples that each is tested on.
-        test_size: usize,
-        /// The samples between training and testing.
-        gap: usize,
-        /// The number of samples.
-        samples: usize,
-    },
+    /// Samples that cannot be divided into the folds asked for.
+    #[error("folds: {0}")]
+    Folds(#[from] FoldsError),
     /// A row that does not exist.
     #[error("row {row} (entry {entry} of the list) is outside of {samples} samples")]
     RowOutOfRange {
@@ -378,6 +308,12 @@ pub enum DataError {
     /// A feature whose mean, spread or scaled value is beyond what a number can hold.
     #[error("feature {feature}: its numbers are too large, or too close, to be scaled")]
     ScaleOverflow {
+        /// The feature's position in a sample.
+        feature: usize,
+    },
+    /// A feature that no sample has.
+    #[error("feature {feature} is missing in every sample: there is nothing to fill it with")]
+    AllMissing {
         /// The feature's position in a sample.
         feature: usize,
     },

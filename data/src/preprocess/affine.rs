@@ -22,12 +22,10 @@ impl Affine {
         let sample = &train.x().shape()[1..];
         let width = sample.iter().product();
         let (mut center, mut scale) = (Vec::with_capacity(width), Vec::with_capacity(width));
-        let mut column = Vec::with_capacity(train.len());
         for feature in 0..width {
-            column.clear();
-            each_row(train.x(), |row| column.push(row[feature].to_f64()));
-            column.sort_unstable_by(f64::total_cmp);
-            let (middle, spread) = learn(&column);
+            let mut values = column(train.x(), feature);
+            values.sort_unstable_by(f64::total_cmp);
+            let (middle, spread) = learn(&values);
             if !middle.is_finite() || !spread.is_finite() {
                 return Err(DataError::ScaleOverflow { feature });
             }
@@ -67,4 +65,11 @@ pub(super) fn each_row<T: Float>(x: &Tensor<T>, f: impl FnMut(&[T])) {
     let width = x.shape()[1..].iter().product::<usize>().max(1);
     let x = x.contiguous();
     x.as_slice().unwrap_or_default().chunks_exact(width).for_each(f);
+}
+
+/// The numbers of one feature, by its position in a sample.
+pub(super) fn column<T: Float>(x: &Tensor<T>, feature: usize) -> Vec<f64> {
+    let mut values = Vec::with_capacity(x.shape()[0]);
+    each_row(x, |row| values.push(row[feature].to_f64()));
+    values
 }

@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Float, Tensor};
 
-use super::affine::each_row;
+use super::affine::{column, each_row};
 use crate::{Column, DataError, Dataset, Place, Preprocess};
 
 /// What a category is that was not there at fitting.
@@ -81,10 +81,9 @@ impl Encoder {
             return Err(DataError::NotColumns { shape: train.x().shape().to_vec() });
         };
         let mut categories = vec![None; width];
-        for column in columns {
-            let at = column.into().find(train.feature_names(), width, &Place::default())?;
-            let mut values = Vec::with_capacity(train.len());
-            each_row(train.x(), |row| values.push(row[at].to_f64()));
+        for name in columns {
+            let at = name.into().find(train.feature_names(), width, &Place::default())?;
+            let mut values = column(train.x(), at);
             if let Some(sample) = values.iter().position(|value| !value.is_finite()) {
                 let (name, value) = (train.feature_names().get(at).cloned(), values[sample]);
                 let index = vec![sample, at];

@@ -2,6 +2,7 @@
 
 mod affine;
 mod encode;
+mod impute;
 mod min_max;
 mod robust;
 mod standard;
@@ -9,6 +10,7 @@ mod standard;
 use gradus_autograd::{Float, Tensor};
 
 pub use encode::{OneHotEncoder, OrdinalEncoder, Unknown};
+pub use impute::SimpleImputer;
 pub use min_max::MinMaxScaler;
 pub use robust::RobustScaler;
 pub use standard::StandardScaler;
@@ -25,6 +27,8 @@ use crate::{DataError, Dataset};
 /// | [`RobustScaler`] | median 0, interquartile range 1: outliers change nothing |
 /// | [`OneHotEncoder`] | a column of categories as one column of 0 and 1 for each |
 /// | [`OrdinalEncoder`] | a column of categories as 0, 1, 2 … |
+/// | [`SimpleImputer`] | gaps filled with the mean, the median or the most frequent number |
+/// | `(A, B)` | first `A`, then `B`, which was fitted on what `A` gives |
 ///
 /// ```
 /// # use gradus_autograd::Tensor;
@@ -81,5 +85,19 @@ impl<T: Float, P: Preprocess<T> + ?Sized> Preprocess<T> for Box<P> {
 
     fn feature_names(&self, names: &[String]) -> Vec<String> {
         (**self).feature_names(names)
+    }
+}
+
+impl<T: Float, A: Preprocess<T>, B: Preprocess<T>> Preprocess<T> for (A, B) {
+    fn transform(&self, x: &Tensor<T>) -> Result<Tensor<T>, DataError> {
+        self.1.transform(&self.0.transform(x)?)
+    }
+
+    fn inverse(&self, x: &Tensor<T>) -> Result<Tensor<T>, DataError> {
+        self.0.inverse(&self.1.inverse(x)?)
+    }
+
+    fn feature_names(&self, names: &[String]) -> Vec<String> {
+        self.1.feature_names(&self.0.feature_names(names))
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use gradus_autograd::Float;
 
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, FoldsError};
 
 /// The most row numbers that all folds may hold together: 1 GiB of them.
 const MOST_ROWS: usize = 1 << 27;
@@ -25,6 +25,7 @@ pub struct Fold {
 /// | --- | --- |
 /// | [`KFold`](crate::KFold) | `k` parts, each tested on once; also stratified, grouped, repeated |
 /// | [`LeaveOneOut`] | each sample tested on alone |
+/// | [`ShuffleSplit`](crate::ShuffleSplit) | parts at random, again and again |
 /// | [`TimeSeriesSplit`] | tested on what comes after the training rows |
 /// | `Vec<Fold>`, `[Fold]` | rows that are given, as a published protocol has them |
 ///
@@ -60,7 +61,7 @@ impl<T: Float, F: Folds<T> + ?Sized> Folds<T> for &F {
 impl<T: Float> Folds<T> for [Fold] {
     fn folds(&self, data: &Dataset<T>) -> Result<Vec<Fold>, DataError> {
         if self.is_empty() {
-            return Err(DataError::FoldCount { folds: 0, least: 1, samples: data.len() });
+            return Err(FoldsError::Count { folds: 0, least: 1, samples: data.len() }.into());
         }
         for fold in self {
             data.split_at([&fold.train, &fold.test])?;
@@ -141,7 +142,7 @@ impl<T: Float> Folds<T> for TimeSeriesSplit {
         let test_size = self.test_size.unwrap_or(samples / (folds + 1));
         let needed = folds.saturating_mul(test_size).saturating_add(gap);
         if needed >= samples || test_size == 0 || self.max_train_size == Some(0) {
-            return Err(DataError::TimeSeries { folds, test_size, gap, samples });
+            return Err(FoldsError::TimeSeries { folds, test_size, gap, samples }.into());
         }
         let rows = |rows: Range<usize>| rows.collect();
         let fold = |at: usize| {
@@ -157,10 +158,15 @@ impl<T: Float> Folds<T> for TimeSeriesSplit {
 /// Whether there may be so many folds, and so many of them again for each repeat.
 pub(super) fn check_count(folds: usize, repeats: usize, samples: usize) -> Result<(), DataError> {
     if !(2..=samples).contains(&folds) {
-        return Err(DataError::FoldCount { folds, least: 2, samples });
+        return Err(FoldsError::Count { folds, least: 2, samples }.into());
     }
+    check_rows(folds, repeats, samples)
+}
+
+/// Whether the rows of so many folds can be listed.
+pub(super) fn check_rows(folds: usize, repeats: usize, samples: usize) -> Result<(), DataError> {
     match folds.saturating_mul(repeats).saturating_mul(samples) {
-        rows if rows > MOST_ROWS => Err(DataError::TooManyFolds { folds, repeats, samples }),
+        rows if rows > MOST_ROWS => Err(FoldsError::TooMany { folds, repeats, samples }.into()),
         _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use gradus_autograd::{Float, Rng};
 use super::deal::{class_labels, deal};
 use super::folds::{Fold, Folds, check_count};
 use super::grouped::deal_groups;
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, FoldsError};
 
 /// `k` parts of about the same size; each is tested on once, by a model trained on all others.
 ///
@@ -94,7 +94,7 @@ impl KFold {
                 let parts = deal(samples, classes, &vec![1.0 / self.folds as f64; self.folds], rng);
                 parts.map_err(|error| match error {
                     DataError::ClassTooSmall { class, count, .. } => {
-                        DataError::ClassBelowFolds { class, count, folds: self.folds }
+                        FoldsError::ClassTooSmall { class, count, folds: self.folds }.into()
                     }
                     error => error,
                 })
@@ -109,15 +109,15 @@ impl<T: Float> Folds<T> for KFold {
         check_count(folds, self.repeats, samples)?;
         match &self.groups {
             Some((groups, _)) if groups.len() != samples => {
-                return Err(DataError::GroupCount { groups: groups.len(), samples });
+                return Err(FoldsError::GroupCount { groups: groups.len(), samples }.into());
             }
             Some((_, groups)) if *groups < folds => {
-                return Err(DataError::TooFewGroups { folds, groups: *groups });
+                return Err(FoldsError::TooFewGroups { folds, groups: *groups }.into());
             }
             _ => {}
         }
         if self.repeats == 0 || (self.repeats > 1 && self.seed.is_none()) {
-            return Err(DataError::Repeats { repeats: self.repeats });
+            return Err(FoldsError::Repeats { repeats: self.repeats }.into());
         }
         let classes = self.stratified.then(|| class_labels(data)).transpose()?;
         let mut all = Vec::with_capacity(folds * self.repeats);

@@ -4,11 +4,13 @@ mod deal;
 mod folds;
 mod grouped;
 mod kfold;
+mod shuffle;
 
 use gradus_autograd::{Float, Rng};
 
 pub use folds::{Fold, Folds, LeaveOneOut, TimeSeriesSplit};
 pub use kfold::KFold;
+pub use shuffle::ShuffleSplit;
 
 use crate::{DataError, Dataset};
 use deal::{class_labels, deal};

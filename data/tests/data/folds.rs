@@ -1,7 +1,9 @@
 //! Folds: each sample tested once, whole groups, the past before the future, the same bits again.
 
 use gradus_autograd::{Rng, Tensor};
-use gradus_data::{DataError, Dataset, Fold, Folds, KFold, LeaveOneOut, TimeSeriesSplit};
+use gradus_data::{
+    DataError, Dataset, Fold, Folds, FoldsError, KFold, LeaveOneOut, ShuffleSplit, TimeSeriesSplit,
+};
 
 use super::message;
 use super::split::{labelled, sorted};
@@ -74,7 +76,7 @@ fn k_folds_of_random_labels() {
         {
             let folds = match how.folds(&data) {
                 Ok(folds) => folds,
-                Err(DataError::ClassBelowFolds { count, folds, .. }) => {
+                Err(DataError::Folds(FoldsError::ClassTooSmall { count, folds, .. })) => {
                     assert!(count < folds);
                     continue;
                 }
@@ -206,7 +208,7 @@ fn a_time_series_is_tested_after_it_was_trained_on() {
     let short = labelled(&[0; 10]);
     let error = message(TimeSeriesSplit::new(4).test_size(2).gap(2).folds(&short));
     assert!(
-        error.starts_with("time series: 4 folds of 2 samples to test on, after a gap of 2"),
+        error.starts_with("folds: 4 folds of 2 samples to test on, after a gap of 2"),
         "{error}"
     );
     assert!(TimeSeriesSplit::new(10).folds(&short).is_err());
@@ -265,4 +267,27 @@ fn messages_say_what_and_where() {
         "folds: 20000 folds, 1 times, of 20000 samples: too many to list; use fewer"
     );
     assert!(KFold::new(2).shuffled(1).repeated(usize::MAX).folds(&long).is_err());
+}
+
+#[test]
+fn random_parts_have_their_sizes_and_classes() {
+    let labels: Vec<usize> = (0..90).map(|row| row % 3 / 2).collect();
+    let data = labelled(&labels);
+    let how = ShuffleSplit::new(30, 5).test_fraction(0.2);
+    for (how, exact) in [(how, false), (how.stratified(), true)] {
+        let folds = how.folds(&data).unwrap();
+        check(&folds, 90);
+        assert_eq!(folds, how.folds(&data).unwrap());
+        assert!(folds.iter().all(|f| (f.train.len(), f.test.len()) == (72, 18)));
+        assert!(folds.windows(2).all(|two| two[0] != two[1]));
+        let ones = |fold: &Fold| fold.test.iter().filter(|&&row| labels[row] == 1).count();
+        assert_eq!(folds.iter().all(|fold| ones(fold) == 6), exact);
+    }
+    assert_eq!(ShuffleSplit::new(1, 0).folds(&data).unwrap()[0].test.len(), 9);
+    assert_eq!(
+        message(ShuffleSplit::new(3, 0).test_fraction(1.5).folds(&data)),
+        "split: fraction 0 is -0.5: each must be positive"
+    );
+    assert!(ShuffleSplit::new(0, 0).folds(&data).is_err());
+    assert!(ShuffleSplit::new(usize::MAX, 0).folds(&data).is_err());
 }

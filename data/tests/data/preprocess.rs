@@ -3,7 +3,7 @@
 use gradus_autograd::{Rng, Tensor};
 use gradus_data::{
     Csv, Dataset, MinMaxScaler, OneHotEncoder, OrdinalEncoder, Preprocess, RobustScaler,
-    StandardScaler, Unknown,
+    SimpleImputer, StandardScaler, Unknown,
 };
 
 use super::message;
@@ -234,4 +234,39 @@ fn balanced_weights_are_those_of_scikit_learn() {
     let weights = data.balanced_class_weights(5).unwrap();
     close(&weights, &[0.6666666666666666, 2.0, 0.0, 1.0, 0.0]);
     assert!(data.balanced_class_weights(3).is_err());
+}
+
+#[test]
+fn gaps_are_filled_with_what_is_usual() {
+    const GAP: f64 = f64::NAN;
+    let file = "a,b,label\n1,2,0\n,2,1\n1,,1\n10,7,0\n";
+    let data: Dataset<f64> =
+        Csv::new().missing(gradus_data::Missing::Nan).read(file.as_bytes()).unwrap();
+    let fills = [SimpleImputer::fit, SimpleImputer::fit_median, SimpleImputer::fit_most_frequent];
+    let fills = fills.map(|fit| fit(&data).unwrap().fill().to_vec());
+    close(&fills.concat(), &[4.0, 11.0 / 3.0, 1.0, 2.0, 1.0, 2.0]);
+
+    let imputer = SimpleImputer::fit_median(&data).unwrap();
+    let mut filled = data.clone();
+    imputer.apply(&mut filled).unwrap();
+    filled.check_finite().unwrap();
+    assert_eq!(filled.x().row(1).to_vec(), [1.0, 2.0]);
+    assert_eq!(filled.feature_names(), ["a", "b"]);
+    let both = (imputer, MinMaxScaler::fit(&filled).unwrap());
+    close(&both.transform(&Tensor::from([[GAP, 4.5]])).unwrap().to_vec(), &[0.0, 0.5]);
+    close(&both.inverse(&Tensor::from([[1.0, 1.0]])).unwrap().to_vec(), &[10.0, 7.0]);
+
+    let error = message(both.transform(&Tensor::from([[GAP]])));
+    assert_eq!(error, "fitted on samples of shape [2], these have shape [1]");
+    let csv = Csv::new().missing(gradus_data::Missing::Nan).allow_non_finite();
+    let read = |file: &str| csv.read::<f64>(file.as_bytes()).unwrap();
+    assert_eq!(
+        message(SimpleImputer::fit(&read("a,b,label\n1,,0\n2,,0\n"))),
+        "feature 1 is missing in every sample: there is nothing to fill it with"
+    );
+    let error = message(SimpleImputer::fit(&read("a,b,label\n1,inf,0\n2,,0\n")));
+    assert!(error.starts_with("x[0, 1] (b) is inf: not finite"), "{error}");
+    // The mean of numbers whose sum is too large.
+    let large = Dataset::new(Tensor::from([[f64::MAX], [f64::MAX]]), Tensor::ones(&[2])).unwrap();
+    assert_eq!(SimpleImputer::fit(&large).unwrap().fill().to_vec(), [f64::MAX]);
 }
