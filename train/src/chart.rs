@@ -7,6 +7,8 @@ mod draw;
 mod scale;
 mod text;
 
+pub(crate) use text::escape;
+
 /// A chart of lines, points and bands, which becomes SVG text.
 ///
 /// A point that is not finite, or not positive on a logarithmic axis, is not drawn, and a line breaks

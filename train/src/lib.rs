@@ -20,6 +20,7 @@ mod marks;
 pub mod metrics;
 mod plot;
 mod progress;
+mod report;
 mod run;
 #[cfg(feature = "weights")]
 mod safetensors;
@@ -51,6 +52,7 @@ pub use metrics::{
     ConfusionMatrix, Direction, F1, LogLoss, MatthewsCorrelation, Metric, PrAuc, PrPoint,
     Precision, R2, Recall, RocAuc, RocPoint, TopKAccuracy, precision_recall_curve, roc_curve,
 };
+pub use report::Report;
 #[cfg(feature = "weights")]
 pub use safetensors::{load_safetensors, save_safetensors};
 pub use trainer::{Compile, Trainer};

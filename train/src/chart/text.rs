@@ -52,7 +52,7 @@ pub(super) fn lines(x: f64, y: f64, step: f64, attributes: &str, lines: &[String
 }
 
 /// What XML reads as this text; characters that XML has no place for are replaced.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

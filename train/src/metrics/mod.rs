@@ -77,11 +77,11 @@ fn largest(row: &[f64]) -> usize {
 }
 
 /// The outputs of a batch beside its true classes.
-struct Classified {
+pub(crate) struct Classified {
     /// Outputs a sample; 1 stands for two classes.
-    width: usize,
-    outputs: Vec<f64>,
-    labels: Vec<usize>,
+    pub(crate) width: usize,
+    pub(crate) outputs: Vec<f64>,
+    pub(crate) labels: Vec<usize>,
 }
 
 impl Classified {
@@ -91,7 +91,7 @@ impl Classified {
     /// # Panics
     /// When they do not fit each other, or a target is no class.
     #[track_caller]
-    fn of<T: Float>(metric: &str, predictions: &Tensor<T>, targets: &Tensor<T>) -> Self {
+    pub(crate) fn of<T: Float>(metric: &str, predictions: &Tensor<T>, targets: &Tensor<T>) -> Self {
         let (outputs, t) = (numbers(predictions), numbers(targets));
         let width = match predictions.shape() {
             [_] | [] => 1,
@@ -123,7 +123,7 @@ impl Classified {
     }
 
     /// The predicted class and the true one, a sample. A single output is class 1 above the threshold.
-    fn pairs(&self, threshold: f64) -> impl Iterator<Item = (usize, usize)> + '_ {
+    pub(crate) fn pairs(&self, threshold: f64) -> impl Iterator<Item = (usize, usize)> + '_ {
         let predicted = self.outputs.chunks_exact(self.width).map(move |row| match row {
             [output] => usize::from(*output > threshold),
             row => largest(row),

@@ -2,3 +2,4 @@
 
 mod cross_validation;
 mod plot;
+mod report;
