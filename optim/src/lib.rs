@@ -29,7 +29,10 @@ pub use hypergradient::{
     Hypergradient, HypergradientError, Solver, Unroll, hypergradient, implicit_hypergradient,
 };
 pub use optimizer::{Formulas, Optimizer, UpdateRule};
-pub use schedule::{ExponentialDecay, PiecewiseConstant, Schedule};
+pub use schedule::{
+    CosineDecay, CosineRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstant,
+    PolynomialDecay, Schedule, StepDecay, Warmup,
+};
 pub use sgd::{Sgd, SgdHyper};
 pub use state_dict::{Entry, StateDict, StateError};
 pub use step::{Step, StepError};
