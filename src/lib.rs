@@ -60,7 +60,12 @@ pub mod prelude {
 #[doc = include_str!("../docs/differentiating-training.md")]
 pub mod differentiating_training {}
 
-/// Compiles and runs the code in the README.
-#[cfg(doctest)]
+/// A guide: hyperparameter search, with the feature `search`.
+#[cfg(feature = "search")]
+#[doc = include_str!("../docs/search.md")]
+pub mod hyperparameter_search {}
+
+/// Compiles and runs the code in the README, a part of which takes the feature `search`.
+#[cfg(all(doctest, feature = "search"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -191,3 +191,37 @@ fn a_file_that_cannot_be_written_is_an_error() {
     let error = study(&folder).run(bowl_only).unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot open {}: ", folder.display())), "{error}");
 }
+
+#[test]
+fn a_file_with_bytes_that_were_changed_is_read_or_refused() {
+    let path = scratch("study.jsonl");
+    let study = study(&path).trials(4);
+    study.run(objective).unwrap();
+    let text = fs::read(&path).unwrap();
+    let mut rng = gradus_autograd::Rng::new(11);
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..400 {
+        let mut text = text.clone();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(text.len());
+            match rng.below(3) {
+                0 => drop(text.remove(at)),
+                1 => text[at] = rng.below(256) as u8,
+                _ => text.insert(at, b"0-9.e[]{}:,\"\n"[rng.below(13)]),
+            }
+        }
+        fs::write(&path, &text).unwrap();
+        match study.run(objective) {
+            Ok(found) => {
+                assert_eq!(found.trials().len(), 4);
+                read += 1;
+            }
+            Err(error) => {
+                assert_eq!(fs::read(&path).unwrap(), text, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    // A digit of a score or a name within an error may change unseen.
+    assert!(read > 0 && refused > 200, "{read} {refused}");
+}
