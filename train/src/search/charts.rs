@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Domain, Record, SearchError, State, StudyResult, Value};
+use super::{Domain, Record, SearchError, StudyResult, TrialState, Value};
 use crate::{Chart, Direction};
 
 /// Losses that differ by more than this factor are drawn on a logarithmic axis.
@@ -85,16 +85,16 @@ impl StudyResult {
     /// Scores over a number of each trial, by how the trial ended.
     fn chart(&self, title: &str, x: impl Fn(&Record) -> Option<f64>) -> Chart {
         let point = |trial: &Record| Some((x(trial)?, trial.score?));
-        let of = |state: State| {
+        let of = |state: TrialState| {
             let those = self.trials.iter().filter(move |trial| trial.state == state);
             those.filter_map(point).collect::<Vec<_>>()
         };
         let mut chart = Chart::new(title).y("score");
-        let pruned = of(State::Pruned);
+        let pruned = of(TrialState::Pruned);
         if !pruned.is_empty() {
             chart = chart.points("pruned, its last report", pruned);
         }
-        chart = chart.points("complete", of(State::Complete));
+        chart = chart.points("complete", of(TrialState::Complete));
         let scores = || self.trials.iter().filter_map(|trial| trial.score);
         let [low, high] = [scores().fold(f64::MAX, f64::min), scores().fold(f64::MIN, f64::max)];
         let log = self.direction == Direction::Min && low > 0.0 && high > WIDE * low;

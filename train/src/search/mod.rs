@@ -53,7 +53,7 @@ mod trial;
 
 pub use error::SearchError;
 pub use params::{FromValue, Params, Value};
-pub use record::{Record, State};
+pub use record::{Record, TrialState};
 pub use refine::{Knobs, Refined};
 pub use result::StudyResult;
 pub use sampler::{Ask, Grid, Halton, Random, Sampler, Tpe};

@@ -7,7 +7,7 @@ use crate::Direction;
 
 /// How a trial ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum TrialState {
     /// The objective returned a score.
     Complete,
     /// The scheduler ended it early.
@@ -23,7 +23,7 @@ pub struct Record {
     /// Its number, from 0.
     pub number: u64,
     /// How it ended.
-    pub state: State,
+    pub state: TrialState,
     /// Its parameters.
     pub params: Params,
     /// The score; of a pruned trial the last reported value that is finite, and of a failed one none.
@@ -44,12 +44,12 @@ impl Record {
     /// those that failed. Equal ones stay in the order of their numbers.
     pub(super) fn rank(&self, other: &Self, direction: Direction) -> std::cmp::Ordering {
         let class = |record: &Self| match record.state {
-            State::Complete => 0,
-            State::Pruned => 1,
-            State::Failed(_) => 2,
+            TrialState::Complete => 0,
+            TrialState::Pruned => 1,
+            TrialState::Failed(_) => 2,
         };
         let lived = |record: &Self| match record.state {
-            State::Pruned => record.reports.last().map_or(0, |report| report.0),
+            TrialState::Pruned => record.reports.last().map_or(0, |report| report.0),
             _ => 0,
         };
         // A number that is not there is the worst there can be.
@@ -73,15 +73,15 @@ impl Record {
             "reports": self.reports,
             "seconds": self.seconds,
             "state": match self.state {
-                State::Complete => "complete",
-                State::Pruned => "pruned",
-                State::Failed(_) => "failed",
+                TrialState::Complete => "complete",
+                TrialState::Pruned => "pruned",
+                TrialState::Failed(_) => "failed",
             },
         });
         if let Some(score) = self.score {
             line["score"] = score.into();
         }
-        if let State::Failed(why) = &self.state {
+        if let TrialState::Failed(why) = &self.state {
             line["error"] = why.as_str().into();
         }
         line
@@ -96,10 +96,10 @@ impl Record {
             Some(score) => Some(score.as_f64().ok_or(wrong("score"))?),
         };
         let state = match (field("state")?.as_str(), score) {
-            (Some("complete"), Some(_)) => State::Complete,
-            (Some("pruned"), _) => State::Pruned,
+            (Some("complete"), Some(_)) => TrialState::Complete,
+            (Some("pruned"), _) => TrialState::Pruned,
             (Some("failed"), None) => {
-                State::Failed(field("error")?.as_str().ok_or(wrong("error"))?.into())
+                TrialState::Failed(field("error")?.as_str().ok_or(wrong("error"))?.into())
             }
             _ => return Err(wrong("state")),
         };

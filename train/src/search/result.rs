@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Record, SearchError, Space, State, Value};
+use super::{Record, SearchError, Space, TrialState, Value};
 use crate::Direction;
 
 /// The trials of a study, and which was best.
@@ -27,11 +27,11 @@ impl StudyResult {
     ) -> Result<Self, SearchError> {
         let trials: Vec<Record> = trials.map(Arc::unwrap_or_clone).collect();
         let best = (0..trials.len()).min_by(|&a, &b| trials[a].rank(&trials[b], direction));
-        let best = best.filter(|&best| trials[best].state == State::Complete);
+        let best = best.filter(|&best| trials[best].state == TrialState::Complete);
         let Some(best) = best else {
             let first =
                 trials.first().map_or("no trial was run".into(), |trial| match &trial.state {
-                    State::Failed(why) => format!("trial {} failed: {why}", trial.number),
+                    TrialState::Failed(why) => format!("trial {} failed: {why}", trial.number),
                     _ => format!("trial {} was pruned", trial.number),
                 });
             return Err(SearchError::NoneCompleted { trials: trials.len(), first });
@@ -59,7 +59,7 @@ impl StudyResult {
     pub fn best_so_far(&self) -> Vec<(u64, f64)> {
         let mut best = None;
         let better = |trial: &Record| {
-            let score = trial.score.filter(|_| trial.state == State::Complete);
+            let score = trial.score.filter(|_| trial.state == TrialState::Complete);
             best = match (best, score) {
                 (Some(best), Some(new)) if !self.direction.is_better(new, best, 0.0) => Some(best),
                 (best, new) => new.or(best),
@@ -76,7 +76,7 @@ impl StudyResult {
         let mut text = row(head.into_iter().chain(names.iter().copied()));
         for trial in &self.trials {
             let error = match &trial.state {
-                State::Failed(why) => why.as_str(),
+                TrialState::Failed(why) => why.as_str(),
                 _ => "",
             };
             let value = |name: &&str| match trial.params.value(name) {
@@ -146,7 +146,7 @@ impl fmt::Display for StudyResult {
             write!(f, "{}{line}", if count > 0 { "\n" } else { "" })?;
         }
         for trial in &self.trials {
-            if let State::Failed(why) = &trial.state {
+            if let TrialState::Failed(why) = &trial.state {
                 let why = why.lines().next().unwrap_or_default();
                 write!(f, "\ntrial {} failed: {why}", trial.number)?;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gradus_autograd::Rng;
 
-use super::{Record, SearchError, State, record::report_at};
+use super::{Record, SearchError, TrialState, record::report_at};
 use crate::Direction;
 
 /// A trial that has just reported a value.
@@ -89,7 +89,7 @@ impl MedianStopping {
 impl Scheduler for MedianStopping {
     fn prunes(&self, trial: &Running<'_>) -> bool {
         let Some(&(step, _)) = trial.reports.last() else { return false };
-        let completed = trial.history.iter().filter(|record| record.state == State::Complete);
+        let completed = trial.history.iter().filter(|record| record.state == TrialState::Complete);
         if step < self.warmup || completed.clone().count() < self.startup {
             return false;
         }

@@ -14,8 +14,8 @@ use serde_json::{Value as Json, json};
 use super::file::{KEY, StudyFile, VERSION};
 use super::space::{Condition, Wanted};
 use super::{
-    Ask, Domain, NoPruning, Outcome, Random, Record, Sampler, Scheduler, SearchError, Space, State,
-    StudyResult, Trial, record,
+    Ask, Domain, NoPruning, Outcome, Random, Record, Sampler, Scheduler, SearchError, Space,
+    StudyResult, Trial, TrialState, record,
 };
 use crate::{Direction, progress};
 
@@ -326,7 +326,7 @@ impl Shared {
 
     fn show(&self, board: &Board, direction: Direction) {
         let best = board.records.values().min_by(|a, b| a.rank(b, direction));
-        let best = best.filter(|best| best.state == State::Complete);
+        let best = best.filter(|best| best.state == TrialState::Complete);
         if let Some(Record { number, score: Some(score), .. }) = best.map(|best| &**best) {
             self.bar.set_message(format!("best {score:.4} (trial {number})"));
         }
@@ -353,24 +353,24 @@ fn ended(
     seconds: f64,
 ) -> Result<Record, SearchError> {
     let (mut state, mut score) = match outcome {
-        Ok(Ok(score)) if score.is_finite() => (State::Complete, Some(score)),
-        Ok(Ok(score)) => (State::Failed(format!("the score is {score}")), None),
+        Ok(Ok(score)) if score.is_finite() => (TrialState::Complete, Some(score)),
+        Ok(Ok(score)) => (TrialState::Failed(format!("the score is {score}")), None),
         Ok(Err(error)) => match error.downcast::<SearchError>() {
             Ok(error) if error.is_mistake() => return Err(*error),
-            Ok(error) => (State::Failed(error.to_string()), None),
-            Err(error) => (State::Failed(error.to_string()), None),
+            Ok(error) => (TrialState::Failed(error.to_string()), None),
+            Err(error) => (TrialState::Failed(error.to_string()), None),
         },
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            (State::Failed(format!("panicked: {}", text.unwrap_or("no message".into()))), None)
+            (TrialState::Failed(format!("panicked: {}", text.unwrap_or("no message".into()))), None)
         }
     };
     if trial.pruned {
-        state = State::Pruned;
+        state = TrialState::Pruned;
         score = trial.reports.iter().rev().map(|report| report.1).find(|value| value.is_finite());
     }
-    if let State::Failed(why) = &mut state
+    if let TrialState::Failed(why) = &mut state
         && let Some((at, _)) = why.char_indices().nth(MESSAGE)
     {
         why.truncate(at);
@@ -380,12 +380,12 @@ fn ended(
     Ok(Record { number, state, params, score, reports, seconds })
 }
 
-impl fmt::Display for State {
+impl fmt::Display for TrialState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            State::Complete => f.pad("complete"),
-            State::Pruned => f.pad("pruned"),
-            State::Failed(_) => f.pad("failed"),
+            TrialState::Complete => f.pad("complete"),
+            TrialState::Pruned => f.pad("pruned"),
+            TrialState::Failed(_) => f.pad("failed"),
         }
     }
 }

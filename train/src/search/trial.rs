@@ -103,7 +103,7 @@ impl Trial<'_> {
     ///     let history = model.fit(&data, options.callback(trial.callback("val_loss")))?;
     ///     Ok(history.last().map_or(f64::NAN, |epoch| epoch.get("val_loss").unwrap_or(f64::NAN)))
     /// })?;
-    /// assert!(found.trials().iter().any(|trial| trial.state == State::Pruned));
+    /// assert!(found.trials().iter().any(|trial| trial.state == TrialState::Pruned));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn callback(&mut self, column: impl Into<String>) -> TrialCallback<'_> {

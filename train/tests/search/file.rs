@@ -181,7 +181,7 @@ fn two_studies_do_not_share_a_file() {
         );
         bowl_only(trial)
     });
-    assert_eq!(found.unwrap().trials()[0].state, State::Complete);
+    assert_eq!(found.unwrap().trials()[0].state, TrialState::Complete);
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn tpe_learns_from_failures_and_choices() {
     });
     let found = found.unwrap();
     let late = &found.trials()[40..];
-    let failed = late.iter().filter(|trial| matches!(trial.state, State::Failed(_))).count();
+    let failed = late.iter().filter(|trial| matches!(trial.state, TrialState::Failed(_))).count();
     let good = late.iter().filter(|trial| trial.params.get::<&str>("c").unwrap() == "c").count();
     assert!(failed <= 8 && good >= 25, "{failed} {good}");
 }

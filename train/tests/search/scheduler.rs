@@ -92,12 +92,12 @@ fn rungs_that_no_report_hits_are_decided_at_the_next() {
 #[test]
 fn the_median_rule_prunes_the_worse_half() {
     let found = study(MedianStopping::new()).run(learning).unwrap();
-    let pruned = found.trials().iter().filter(|t| t.state == State::Pruned).count();
+    let pruned = found.trials().iter().filter(|t| t.state == TrialState::Pruned).count();
     assert!((80..=180).contains(&pruned), "{pruned}");
     let found = study(MedianStopping::new().warmup(8)).run(learning).unwrap();
     assert!(found.trials().iter().all(|trial| trial.reports.len() >= 9));
     // Five trials are completed first, whatever they report; then four more may begin before that is known.
-    assert!(found.trials()[..8].iter().all(|trial| trial.state == State::Complete));
+    assert!(found.trials()[..8].iter().all(|trial| trial.state == TrialState::Complete));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn median_of_hand() {
         trial.report(0, value)?;
         Ok(value)
     });
-    assert_eq!(found.unwrap().trials()[3].state, State::Pruned);
+    assert_eq!(found.unwrap().trials()[3].state, TrialState::Pruned);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn nan_is_pruned_and_counts_as_worst() {
     });
     for trial in found.unwrap().trials() {
         if trial.params.get::<f64>("end").unwrap() > 0.5 {
-            assert_eq!((&trial.state, trial.reports.len()), (&State::Pruned, 1));
+            assert_eq!((&trial.state, trial.reports.len()), (&TrialState::Pruned, 1));
             assert_eq!(trial.score, None);
         }
     }

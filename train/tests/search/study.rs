@@ -62,7 +62,7 @@ fn a_trial_that_fails_or_panics_does_not_end_the_study() {
     });
     let found = found.unwrap();
     let why = |number: usize| match &found.trials()[number].state {
-        State::Failed(why) => why.as_str(),
+        TrialState::Failed(why) => why.as_str(),
         _ => "not failed",
     };
     assert_eq!(found.trials().len(), 40);
