@@ -8,7 +8,7 @@
 //! | [`autograd`] | tensors, the tape, operations, gradients, gradient checks |
 //! | [`nn`] | layers, initialisers, regularisers, losses |
 //! | [`optim`] | update rules, schedules, [hypergradients](differentiating_training) |
-//! | [`data`] | data sets, CSV, splits, scaling, batches |
+//! | [`data`] | data sets, readers of files, splits, folds, scaling, encoding, batches |
 //! | [`train`] | `compile`, `fit`, `evaluate`, `predict`, callbacks, history, charts |
 //!
 //! ```

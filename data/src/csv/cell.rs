@@ -14,8 +14,8 @@ pub enum Missing {
     /// An error.
     #[default]
     Error,
-    /// NaN; to be filled (see [`Dataset::with_x`]) or left out ([`Dataset::complete`]). The label
-    /// must be there all the same.
+    /// NaN; to be filled ([`SimpleImputer`](crate::SimpleImputer)) or left out
+    /// ([`Dataset::complete`](crate::Dataset::complete)). The label must be there all the same.
     Nan,
 }
 

@@ -15,7 +15,8 @@ pub enum FoldsError {
         samples: usize,
     },
     /// Folds whose lists of rows would fill the memory.
-    #[error("{folds} folds, {repeats} times, of {samples} samples: too many to list; use fewer")]
+    #[error("{} folds of {samples} samples: too many to list; use fewer",
+        folds.saturating_mul(*repeats))]
     TooMany {
         /// The number of folds.
         folds: usize,
