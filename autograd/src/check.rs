@@ -48,6 +48,10 @@ pub fn gradcheck(
     GradCheck::default().run(f, inputs)
 }
 
+/// A function that is checked. What is generic over closures would be compiled once for each of them, and checks are
+/// what tests are full of.
+type Checked<'f> = dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64> + 'f;
+
 /// A gradient check with other settings than [`gradcheck`].
 ///
 /// ```
@@ -121,12 +125,16 @@ impl GradCheck {
         inputs: &[Tensor<f64>],
     ) -> Result<(), Box<WrongGradient>> {
         assert!(!inputs.is_empty(), "gradcheck: there are no inputs to check");
+        self.all(&f, inputs)
+    }
+
+    fn all(&self, f: &Checked, inputs: &[Tensor<f64>]) -> Result<(), Box<WrongGradient>> {
         for tracked in subsets(inputs.len()) {
-            self.jacobian(1, &f, inputs, &tracked)?;
+            self.jacobian(1, f, inputs, &tracked)?;
             if self.order > 1 {
                 self.jacobian(
                     2,
-                    &|x: &[Var<'_, f64>]| gradient(&f, x, &tracked),
+                    &|x| gradient(f, x, &tracked),
                     inputs,
                     &tracked,
                 )?;
@@ -143,7 +151,7 @@ impl GradCheck {
     fn jacobian(
         &self,
         order: u8,
-        f: &impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
+        f: &Checked,
         inputs: &[Tensor<f64>],
         tracked: &[usize],
     ) -> Result<(), Box<WrongGradient>> {
@@ -198,7 +206,7 @@ impl GradCheck {
     /// ∂f/∂x for each element of input `i`, by four points.
     fn differences(
         &self,
-        f: &impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
+        f: &Checked,
         inputs: &[Tensor<f64>],
         tracked: &[usize],
         i: usize,
@@ -246,7 +254,7 @@ fn variables<'t>(
 
 /// The gradient of ⟨f(x), w⟩ for fixed uneven weights w, all tracked inputs in one row.
 fn gradient<'t>(
-    f: &impl Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
+    f: &Checked,
     x: &[Var<'t, f64>],
     tracked: &[usize],
 ) -> Var<'t, f64> {

@@ -16,6 +16,7 @@
 
 pub mod check;
 mod element;
+mod functional;
 mod kernel;
 mod op;
 mod ops;
@@ -30,11 +31,15 @@ pub use element::{Element, Float};
 #[doc(hidden)]
 pub use kernel::resample::resample;
 pub use kernel::resample::{Interpolation, Padding};
+pub use functional::per_sample_gradients;
 pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
 pub use ops::fuse::Fuse;
+pub use ops::images::Resize;
 pub use ops::linear::Activation;
 #[doc(hidden)]
 pub use ops::loss::reshape_hint;
+pub use ops::losses::{ClassOptions, Reduction};
+pub use ops::select::PadMode;
 pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};
 pub use real::{Dual, Literal, Num, Real, Sym};
 #[doc(hidden)]

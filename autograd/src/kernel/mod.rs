@@ -5,6 +5,7 @@
 //! are combined in a fixed order), and no kernel allocates but from the pool.
 
 pub(crate) mod copy;
+pub(crate) mod factor;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 pub(crate) mod map;

@@ -84,11 +84,11 @@ impl<'t, T: Float> std::ops::Neg for Var<'t, T> {
 
 impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
-    fn unary(self, rule: impl Rule<1, 1>) -> Var<'t, T> {
+    pub(super) fn unary(self, rule: impl Rule<1, 1>) -> Var<'t, T> {
         self.tape().apply(Elementwise::<_, 1, 1>(rule), &[self])
     }
     #[track_caller]
-    fn binary(self, rule: impl Rule<2, 1>, other: Var<'t, T>) -> Var<'t, T> {
+    pub(super) fn binary(self, rule: impl Rule<2, 1>, other: Var<'t, T>) -> Var<'t, T> {
         self.tape().apply(Elementwise::<_, 2, 1>(rule), &[self, other])
     }
 }
@@ -105,6 +105,7 @@ macro_rules! functions {
         )*}
     };
 }
+pub(super) use functions;
 
 functions! {
     /// e^x

@@ -23,7 +23,12 @@ struct ScatterAdd {
 
 /// Calls `f` with each place in the index's row-major order and the place that it points to in a
 /// row-major tensor whose axis has `size` entries.
-fn each_place(index: &Tensor<i64>, axis: usize, other: &Dims, mut f: impl FnMut(usize, usize)) {
+pub(super) fn each_place(
+    index: &Tensor<i64>,
+    axis: usize,
+    other: &Dims,
+    mut f: impl FnMut(usize, usize),
+) {
     let (strides, size) = (other.row_major(), other[axis]);
     let mut steps = strides;
     steps[axis] = 0;
@@ -109,19 +114,66 @@ impl<'t, T: Float> Var<'t, T> {
     /// When an index is outside of the axis, or the index has another rank or is larger along another axis.
     #[track_caller]
     pub fn gather(self, axis: isize, index: &Tensor<i64>) -> Var<'t, T> {
-        let shape = self.shape();
-        let axis = axis_at("gather", axis, shape.len());
-        let fits = index.rank() == shape.len()
-            && (0..shape.len()).all(|at| at == axis || index.shape[at] <= shape[at]);
+        let axis = axis_at("gather", axis, self.rank());
+        expect_index("gather", index, axis, &self.shape(), None);
+        self.tape().apply(Gather { axis, index: Box::new(index.clone()) }, &[self])
+    }
+
+    /// This, with the elements of `src` added at whole-number indices along one axis, as PyTorch's `scatter_add`.
+    /// `src` may be larger than the index, which takes its first elements.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Tape, Tensor};
+    /// let tape = Tape::<f32>::new();
+    /// let (x, src) = (tape.var(Tensor::zeros(&[3])), tape.var(Tensor::from([1., 2., 4.])));
+    /// let y = x.scatter_add(0, &Tensor::from([2_i64, 0, 2]), src);
+    /// assert_eq!(y.value().to_vec(), [2., 0., 5.]);
+    /// ```
+    ///
+    /// # Panics
+    /// When an index is outside of the axis, or the index has another rank, is larger along another axis, or is
+    /// larger than `src`.
+    #[track_caller]
+    pub fn scatter_add(self, axis: isize, index: &Tensor<i64>, src: Var<'t, T>) -> Var<'t, T> {
+        let (shape, axis) = (self.shape(), axis_at("scatter_add", axis, self.rank()));
+        expect_index("scatter_add", index, axis, &shape, Some(&src.shape()));
+        let used = (0..shape.len()).fold(src, |src, at| match index.shape[at] {
+            n if n == src.shape()[at] => src,
+            n => src.slice(at as isize, 0..n),
+        });
+        let size = shape[axis];
+        let scatter = ScatterAdd { axis, index: Box::new(index.clone()), size };
+        self + widen(self.tape().apply(scatter, &[used]), &shape)
+    }
+}
+
+/// Whether an index fits into `shape` beside its axis, and into that of the elements that it sends, if there are
+/// any; and whether its numbers are inside of the axis.
+#[track_caller]
+pub(super) fn expect_index(
+    what: &str,
+    index: &Tensor<i64>,
+    axis: usize,
+    shape: &Dims,
+    src: Option<&Dims>,
+) {
+    let fits = index.rank() == shape.len()
+        && (0..shape.len()).all(|at| at == axis || index.shape[at] <= shape[at]);
+    assert!(
+        fits,
+        "{what}: an index of shape {:?} does not fit into {shape:?} beside axis {axis}",
+        index.shape
+    );
+    if let Some(src) = src {
+        let covers = src.len() == shape.len() && std::iter::zip(&**src, &*index.shape).all(|(s, i)| s >= i);
         assert!(
-            fits,
-            "gather: an index of shape {:?} does not fit into {shape:?} beside axis {axis}",
+            covers,
+            "{what}: an index of shape {:?} is larger than the elements, {src:?}",
             index.shape
         );
-        let outside = index.to_vec().into_iter().find(|i| !(0..shape[axis] as i64).contains(i));
-        if let Some(i) = outside {
-            panic!("gather: index {i} is outside of axis {axis} of {shape:?}");
-        }
-        self.tape().apply(Gather { axis, index: Box::new(index.clone()) }, &[self])
+    }
+    let outside = index.to_vec().into_iter().find(|i| !(0..shape[axis] as i64).contains(i));
+    if let Some(i) = outside {
+        panic!("{what}: index {i} is outside of axis {axis} of {shape:?}");
     }
 }

@@ -4,16 +4,28 @@
 //! others implement [`Op`](crate::Op) as a user's own operation does. Nothing here knows the tape's
 //! insides, and nothing outside of a file knows the operations in it.
 
+mod activations;
+mod arrange;
 pub(crate) mod dropout;
+mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod fuse;
+pub(crate) mod images;
 pub(crate) mod index;
+mod linalg;
 pub(crate) mod linear;
 pub(crate) mod loss;
+pub(crate) mod losses;
 pub(crate) mod matmul;
 pub(crate) mod norm;
+mod norms;
+mod order;
 pub(crate) mod reduce;
 pub(crate) mod resample;
 mod scalars;
+mod scan;
+pub(crate) mod select;
 pub(crate) mod shape;
 pub(crate) mod softmax;
+pub(crate) mod special;
+mod take;

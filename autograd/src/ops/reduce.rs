@@ -41,12 +41,17 @@ pub(crate) fn sum_to<T: Float>(x: &Tensor<T>, shape: &Dims) -> Tensor<T> {
     reduce_with(x, mask, reduce::sum).reshape(shape)
 }
 
-fn without(shape: &Dims, mask: u32) -> Dims {
+pub(super) fn without(shape: &Dims, mask: u32) -> Dims {
     (0..shape.len()).filter(|axis| mask >> axis & 1 == 0).map(|axis| shape[axis]).collect()
 }
 
+/// The sum over the axes in `mask`, which go away.
+pub(super) fn sum_over<T: Float>(x: &Tensor<T>, mask: u32) -> Tensor<T> {
+    reduce_with(x, mask, reduce::sum).reshape(&without(&x.shape, mask))
+}
+
 /// The axes of a reduction as size 1.
-fn with_ones(shape: &Dims, mask: u32) -> Dims {
+pub(super) fn with_ones(shape: &Dims, mask: u32) -> Dims {
     (0..shape.len()).map(|axis| if mask >> axis & 1 == 1 { 1 } else { shape[axis] }).collect()
 }
 
@@ -183,7 +188,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// When there are no elements.
     #[track_caller]
     pub fn max(self) -> Var<'t, T> {
-        self.tape().apply(Max { mask: all(self) }, &[self])
+        self.max_over(all(self))
     }
 
     /// The largest over the given axes, which go away. Ties share the gradient evenly.
@@ -192,7 +197,25 @@ impl<'t, T: Float> Var<'t, T> {
     /// When one of the axes is empty.
     #[track_caller]
     pub fn max_axes(self, axes: &[isize]) -> Var<'t, T> {
-        self.tape().apply(Max { mask: axes_mask("max", axes, self.rank()) }, &[self])
+        self.max_over(axes_mask("max", axes, self.rank()))
+    }
+
+    /// The smallest element. Ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// When there are no elements.
+    #[track_caller]
+    pub fn min(self) -> Var<'t, T> {
+        -(-self).max()
+    }
+
+    /// The smallest over the given axes, which go away. Ties share the gradient evenly.
+    ///
+    /// # Panics
+    /// When one of the axes is empty.
+    #[track_caller]
+    pub fn min_axes(self, axes: &[isize]) -> Var<'t, T> {
+        -(-self).max_axes(axes)
     }
 
     /// The variance of all elements, Σ(x − mean)² / (n − `correction`): 0 for the biased one, 1 for
@@ -210,12 +233,17 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn over(self, mask: u32, scale: f64) -> Var<'t, T> {
+    pub(super) fn max_over(self, mask: u32) -> Var<'t, T> {
+        self.tape().apply(Max { mask }, &[self])
+    }
+
+    #[track_caller]
+    pub(super) fn over(self, mask: u32, scale: f64) -> Var<'t, T> {
         self.tape().apply(Sum { mask, scale }, &[self])
     }
 
     #[track_caller]
-    fn mean_over(self, mask: u32) -> Var<'t, T> {
+    pub(super) fn mean_over(self, mask: u32) -> Var<'t, T> {
         self.over(mask, 1.0 / count(&self.shape(), mask) as f64)
     }
 
@@ -241,10 +269,10 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
-fn all<T: Float>(x: Var<'_, T>) -> u32 {
+pub(super) fn all<T: Float>(x: Var<'_, T>) -> u32 {
     (1 << x.rank()) - 1
 }
 
-fn count(shape: &Dims, mask: u32) -> usize {
+pub(super) fn count(shape: &Dims, mask: u32) -> usize {
     (0..shape.len()).filter(|axis| mask >> axis & 1 == 1).map(|axis| shape[axis]).product()
 }

@@ -180,6 +180,18 @@ impl<T: Float> Op<T> for Concat {
 }
 
 impl<'t, T: Float> Var<'t, T> {
+    /// `x` before and after along one axis.
+    pub(super) fn surround(self, axis: usize, before: usize, after: usize, x: f64) -> Var<'t, T> {
+        let padded = self.tape().apply(Pad { axis, before, after }, &[self]);
+        if x == 0.0 {
+            return padded;
+        }
+        let (n, mut shape) = (self.shape()[axis], Dims::empty());
+        (0..self.rank()).for_each(|at| shape.push(if at == axis { before + n + after } else { 1 }));
+        let inside = |at: &[usize]| (before..before + n).contains(&at[axis]);
+        padded.masked_fill(&Tensor::from_fn(&shape, |at| !inside(at)), x)
+    }
+
     /// The same elements under another shape.
     ///
     /// # Panics

@@ -77,6 +77,11 @@ impl<R: Real, const N: usize> Dual<R, N> {
     fn negative(self) -> Self {
         self.chain(-self.value, || R::lit(-1.0))
     }
+    /// √(1 − x²), with all digits near ±1.
+    #[inline(always)]
+    fn leg(x: R) -> R {
+        ((R::lit(1.0) - x) * (x + 1.0)).sqrt()
+    }
     /// The slope of max(a, b) in a: 1 or 0, one half at a tie, NaN with NaN.
     #[inline(always)]
     fn share(a: R, b: R) -> R {
@@ -143,6 +148,94 @@ impl<R: Real, const N: usize> Real for Dual<R, N> {
     fn erf(self) -> Self {
         let x = self.value;
         self.chain(x.erf(), || (-(x * x)).exp() * FRAC_2_SQRT_PI)
+    }
+    #[inline(always)]
+    fn erfc(self) -> Self {
+        let x = self.value;
+        self.chain(x.erfc(), || (-(x * x)).exp() * -FRAC_2_SQRT_PI)
+    }
+    #[inline(always)]
+    fn tan(self) -> Self {
+        let y = self.value.tan();
+        self.chain(y, || y * y + 1.0)
+    }
+    #[inline(always)]
+    fn asin(self) -> Self {
+        self.chain(self.value.asin(), || R::lit(1.0) / Self::leg(self.value))
+    }
+    #[inline(always)]
+    fn acos(self) -> Self {
+        self.chain(self.value.acos(), || R::lit(-1.0) / Self::leg(self.value))
+    }
+    #[inline(always)]
+    fn atan(self) -> Self {
+        let x = self.value;
+        self.chain(x.atan(), || R::lit(1.0) / (x * x + 1.0))
+    }
+    #[inline(always)]
+    fn sinh(self) -> Self {
+        self.chain(self.value.sinh(), || self.value.cosh())
+    }
+    #[inline(always)]
+    fn cosh(self) -> Self {
+        self.chain(self.value.cosh(), || self.value.sinh())
+    }
+    #[inline(always)]
+    fn asinh(self) -> Self {
+        let x = self.value;
+        self.chain(x.asinh(), || R::lit(1.0) / x.hypot(R::lit(1.0)))
+    }
+    #[inline(always)]
+    fn acosh(self) -> Self {
+        let x = self.value;
+        self.chain(x.acosh(), || R::lit(1.0) / ((x - 1.0).sqrt() * (x + 1.0).sqrt()))
+    }
+    #[inline(always)]
+    fn atanh(self) -> Self {
+        let x = self.value;
+        self.chain(x.atanh(), || R::lit(1.0) / ((R::lit(1.0) - x) * (x + 1.0)))
+    }
+    #[inline(always)]
+    fn lgamma(self) -> Self {
+        self.chain(self.value.lgamma(), || self.value.polygamma(0))
+    }
+    #[inline(always)]
+    fn polygamma(self, n: u32) -> Self {
+        self.chain(self.value.polygamma(n), || self.value.polygamma(n + 1))
+    }
+    #[inline(always)]
+    fn floor(self) -> Self {
+        Dual::constant(self.value.floor())
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        Dual::constant(self.value.round())
+    }
+    #[inline(always)]
+    fn trunc(self) -> Self {
+        Dual::constant(self.value.trunc())
+    }
+    #[inline(always)]
+    fn atan2(self, x: Self) -> Self {
+        let (b, a) = (self.value, x.value);
+        let angle = b.atan2(a);
+        let slope = |side: R| {
+            let square = a * a + b * b;
+            R::select(square.equals(R::lit(0.0)), R::lit(0.0), side / square)
+        };
+        self.chain(angle, || slope(a)).and(x.chain(angle, || slope(-b)))
+    }
+    #[inline(always)]
+    fn hypot(self, other: Self) -> Self {
+        let y = self.value.hypot(other.value);
+        let slope = |side: R| R::select(y.equals(R::lit(0.0)), R::lit(0.0), side / y);
+        self.chain(y, || slope(self.value)).and(other.chain(y, || slope(other.value)))
+    }
+    #[inline(always)]
+    fn fmod(self, divisor: Self) -> Self {
+        let (a, b) = (self.value, divisor.value);
+        let y = a.fmod(b);
+        self.chain(y, || R::lit(1.0)).and(divisor.chain(y, || -(a / b).trunc()))
     }
     #[inline(always)]
     fn abs(self) -> Self {

@@ -71,6 +71,42 @@ pub trait Real:
     fn softplus(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
+    /// 1 − erf(x), exact far out.
+    fn erfc(self) -> Self;
+    /// Tangent, of radians.
+    fn tan(self) -> Self;
+    /// The angle in −π/2 to π/2 whose sine this is.
+    fn asin(self) -> Self;
+    /// The angle in 0 to π whose cosine this is.
+    fn acos(self) -> Self;
+    /// The angle in −π/2 to π/2 whose tangent this is.
+    fn atan(self) -> Self;
+    /// Hyperbolic sine.
+    fn sinh(self) -> Self;
+    /// Hyperbolic cosine.
+    fn cosh(self) -> Self;
+    /// The number whose hyperbolic sine this is.
+    fn asinh(self) -> Self;
+    /// The number, 0 or larger, whose hyperbolic cosine this is.
+    fn acosh(self) -> Self;
+    /// The number whose hyperbolic tangent this is.
+    fn atanh(self) -> Self;
+    /// ln|Γ(x)|
+    fn lgamma(self) -> Self;
+    /// The derivative of order n + 1 of ln Γ(x); n = 0 is the digamma function.
+    fn polygamma(self, n: u32) -> Self;
+    /// The next whole number below; derivative 0.
+    fn floor(self) -> Self;
+    /// The nearest whole number, of two the even one; derivative 0.
+    fn round(self) -> Self;
+    /// The next whole number towards 0; derivative 0.
+    fn trunc(self) -> Self;
+    /// The angle of the point (`x`, `self`), −π to π; derivative at the origin: 0.
+    fn atan2(self, x: Self) -> Self;
+    /// √(x² + y²) without overflow on the way; derivative at the origin: 0.
+    fn hypot(self, y: Self) -> Self;
+    /// What is left of a division, with the sign of `self`.
+    fn fmod(self, divisor: Self) -> Self;
     /// |x|; derivative at 0: 0.
     fn abs(self) -> Self;
     /// −1, 0 or 1 (NaN for NaN); derivative 0.

@@ -2,6 +2,7 @@
 
 use super::{Real, operators};
 use crate::element::Float;
+use crate::real::math::Math;
 
 /// A number of type `T` in a kernel. `FMA` says whether the function that it is compiled into may
 /// use fused multiply-add: the type carries it, because `#[inline(always)]` code cannot ask.
@@ -44,6 +45,20 @@ macro_rules! forward {
     )*};
 }
 
+/// Those that it takes from a library, one number at a time.
+macro_rules! library {
+    ($($unary:ident)*; $($binary:ident)*) => {
+        $(#[inline(always)]
+        fn $unary(self) -> Self {
+            Num(self.0.$unary())
+        })*
+        $(#[inline(always)]
+        fn $binary(self, other: Self) -> Self {
+            Num(self.0.$binary(other.0))
+        })*
+    };
+}
+
 /// The same functions of a plain number, through [`Num`].
 macro_rules! plain {
     ($($unary:ident)*; $($binary:ident)*) => {
@@ -64,6 +79,12 @@ impl<T: Float, const FMA: bool> Real for Num<T, FMA> {
         Num(T::of(x))
     }
     forward!(exp exp_m1 ln ln_1p sqrt sin cos tanh sigmoid softplus erf abs);
+    library!(erfc tan asin acos atan sinh cosh asinh acosh atanh lgamma floor round trunc;
+             atan2 hypot fmod);
+    #[inline(always)]
+    fn polygamma(self, n: u32) -> Self {
+        Num(self.0.polygamma(n))
+    }
 
     #[inline(always)]
     fn sign(self) -> Self {
@@ -125,8 +146,12 @@ impl Real for f64 {
     fn lit(x: f64) -> Self {
         x
     }
-    plain!(exp exp_m1 ln ln_1p sqrt sin cos tanh sigmoid softplus erf abs sign relu;
-           pow minimum maximum carry);
+    plain!(exp exp_m1 ln ln_1p sqrt sin cos tanh sigmoid softplus erf abs sign relu
+           erfc tan asin acos atan sinh cosh asinh acosh atanh lgamma floor round trunc;
+           pow minimum maximum carry atan2 hypot fmod);
+    fn polygamma(self, n: u32) -> Self {
+        Math::polygamma(self, n)
+    }
     fn less(self, other: Self) -> bool {
         self < other
     }

@@ -3,7 +3,6 @@
 
 use super::{Real, operators};
 use crate::element::Float;
-use crate::ops::elementwise as rules;
 use crate::ops::fuse::Elementwise;
 use crate::rule::Rule;
 use crate::tape::Var;
@@ -18,6 +17,11 @@ pub enum Sym<'t, T: Float> {
 }
 
 use Sym::Number;
+
+/// The rules that are recorded.
+mod rules {
+    pub(super) use crate::ops::{elementwise::*, special::*};
+}
 
 impl<'t, T: Float> Sym<'t, T> {
     /// As a variable on the tape of `like`.
@@ -97,9 +101,15 @@ impl<'t, T: Float> Real for Sym<'t, T> {
     }
     record!(
         exp Exp  exp_m1 ExpM1  ln Ln  ln_1p Ln1p  sqrt Sqrt  sin Sin  cos Cos  tanh Tanh
-        sigmoid Sigmoid  softplus Softplus  erf Erf  abs Abs  sign Sign  relu Relu;
+        sigmoid Sigmoid  softplus Softplus  erf Erf  abs Abs  sign Sign  relu Relu
+        erfc Erfc  tan Tan  asin Asin  acos Acos  atan Atan  sinh Sinh  cosh Cosh  asinh Asinh
+        acosh Acosh  atanh Atanh  lgamma Lgamma  floor Floor  round Round  trunc Trunc;
         pow Pow  minimum Minimum  maximum Maximum  less Less  equals Equals
+        atan2 Atan2  hypot Hypot  fmod Fmod
     );
+    fn polygamma(self, n: u32) -> Self {
+        self.record1(rules::Polygamma(n))
+    }
     fn powi(self, n: i32) -> Self {
         self.record1(rules::Powi(n))
     }

@@ -308,7 +308,7 @@ pub(crate) fn slopes<T: Float, R: Rule<I, O>, const I: usize, const O: usize>(
 
 /// The cotangents of the inputs of one element: reading 2.
 #[inline(always)]
-fn pull<
+pub(super) fn pull<
     T: Float,
     R: Rule<I, O>,
     const I: usize,

@@ -3,6 +3,7 @@
 
 mod along;
 mod body;
+pub(crate) mod number;
 
 use std::fmt::Debug;
 
@@ -88,10 +89,11 @@ pub struct Kernels<R, T> {
     pub(crate) slopes: Slopes<R, T>,
 }
 
-/// Rules of this crate: a type, its name in messages, its formula.
+/// Rules of this crate: a type, its name in messages, its formula. What is `by number` calls a library and is not
+/// vectorised: a plain loop, which takes a fraction of the time to compile.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident $name:literal $([$($data:ident: $t:ty),*])? ($($x:ident),+)
-      $(passes $passes:pat,)? = $y:expr;)*) => {$(
+      $(passes $passes:pat,)? $(by $one:ident,)? = $y:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub(crate) struct $rule $(($(pub $t),*))?;
@@ -115,8 +117,8 @@ macro_rules! rules {
                     matches!(input, $passes)
                 })?
                 fn kernels<T: $crate::Float>() -> $crate::rule::Kernels<Self, T> {
-                    $crate::rule::compiled!(single f32 $rule INPUTS);
-                    $crate::rule::compiled!(double f64 $rule INPUTS);
+                    $crate::rule::compiled!(single f32 $rule INPUTS $($one)?);
+                    $crate::rule::compiled!(double f64 $rule INPUTS $($one)?);
                     T::choose(single(), double())
                 }
             }
@@ -140,6 +142,23 @@ macro_rules! compiled {
             }
             fn slopes(rule: &$rule, x: &[$t], g: &[$t], out: &mut [$t]) {
                 $crate::rule::slopes::<$t, $rule, $inputs, 1>(rule, x, g, out);
+            }
+            $crate::rule::Kernels { forward, backward, value, slopes }
+        }
+    };
+    ($name:ident $t:ident $rule:ident $inputs:ident number) => {
+        fn $name() -> $crate::rule::Kernels<$rule, $t> {
+            fn forward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::number::forward::<$t, $rule, $inputs>(rule, len, ins, outs);
+            }
+            fn backward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
+                $crate::rule::number::backward::<$t, $rule, $inputs>(rule, len, ins, outs);
+            }
+            fn value(rule: &$rule, x: &[$t], y: &mut [$t]) {
+                $crate::rule::number::value::<$t, $rule, $inputs>(rule, x, y);
+            }
+            fn slopes(rule: &$rule, x: &[$t], g: &[$t], out: &mut [$t]) {
+                $crate::rule::number::slopes::<$t, $rule, $inputs>(rule, x, g, out);
             }
             $crate::rule::Kernels { forward, backward, value, slopes }
         }

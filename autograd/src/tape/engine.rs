@@ -81,6 +81,8 @@ pub(crate) trait Carried<'t, T: Float>: Clone {
     fn shape(&self) -> Dims;
     fn sum_to(self, like: Var<'t, T>) -> Self;
     fn add(&mut self, other: Self);
+    /// Its value, which may be on the list.
+    fn tensor(&self, nodes: &[Node<T>]) -> Tensor<T>;
 }
 
 /// An operation that is out of the list while its rule runs, since rules push to the list. It goes
@@ -204,6 +206,9 @@ impl<'t, T: Float> Carried<'t, T> for Var<'t, T> {
     fn add(&mut self, other: Self) {
         *self = *self + other;
     }
+    fn tensor(&self, nodes: &[Node<T>]) -> Tensor<T> {
+        nodes[self.id as usize].value.clone()
+    }
 }
 
 impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
@@ -236,13 +241,38 @@ impl<'t, T: Float> Carried<'t, T> for Tensor<T> {
     fn add(&mut self, other: Self) {
         crate::ops::fuse::accumulate(self, &other);
     }
+    fn tensor(&self, _: &[Node<T>]) -> Tensor<T> {
+        self.clone()
+    }
 }
 
 pub(super) fn sum_to_shape<T: Float>(x: Tensor<T>, shape: &Dims) -> Tensor<T> {
     if *shape == x.shape { x } else { crate::ops::reduce::sum_to(&x, shape) }
 }
 
+/// On a checked tape: whether what arrived at the inputs of a node is finite.
+#[cold]
+#[track_caller]
+fn look<'t, T: Float, C: Carried<'t, T>>(
+    tape: &'t Tape<T>,
+    id: u32,
+    aim: Aim,
+    slots: &[Option<C>],
+) {
+    let nodes = &tape.parts.borrow().nodes;
+    let node = &nodes[id as usize];
+    let name = if let Kind::Op(Some(op), _) = &node.kind { op.name() } else { "operation" };
+    let arrived = |(number, &input): (usize, &u32)| {
+        let needed = aim.needs(nodes, input);
+        let cotangent = if needed { slots[aim.slot(input)].as_ref() } else { None };
+        cotangent.map(|cotangent| (number, cotangent.tensor(nodes)))
+    };
+    let arrived = node.inputs.iter().enumerate().filter_map(arrived);
+    tape.expect_finite_cotangents(node, name, arrived);
+}
+
 /// Carries what is in `slots` down over a part of the list, from its end on.
+#[track_caller]
 fn sweep<'t, T: Float, C: Carried<'t, T>>(
     tape: &'t Tape<T>,
     end: u32,
@@ -264,6 +294,9 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
         if !done {
             C::pull(&At::new(tape, id, aim), slots);
         }
+        if tape.checked.get() {
+            look(tape, id, aim, slots);
+        }
     }
     if has_released {
         tape.leave(aim.bottom);
@@ -271,6 +304,7 @@ fn sweep<'t, T: Float, C: Carried<'t, T>>(
 }
 
 /// The gradients of all leaves above `root`, as tensors.
+#[track_caller]
 pub(super) fn backward<T: Float>(root: Var<'_, T>, seed: Tensor<T>) -> Gradients<T> {
     let (tape, end) = (root.tape, root.id + 1);
     let mut slots = T::with_spares(|spares| spares.cotangents.pop()).flatten().unwrap_or_default();
@@ -287,6 +321,7 @@ pub(super) fn backward<T: Float>(root: Var<'_, T>, seed: Tensor<T>) -> Gradients
 
 /// The cotangents of `wrt`, given those of `outputs`; `None` where nothing arrives. As variables, recorded
 /// if the tape is recording, or as tensors.
+#[track_caller]
 pub(crate) fn pull<'t, T: Float, C: Carried<'t, T>>(
     outputs: &[(Var<'t, T>, C)],
     wrt: &[Var<'t, T>],

@@ -6,7 +6,9 @@
 
 pub(crate) mod backward;
 mod bindings;
+mod checked;
 mod checkpoint;
+mod dot;
 pub(crate) mod engine;
 mod gradients;
 mod var;
@@ -128,6 +130,7 @@ pub struct Tape<T: Float = f32> {
     training: Cell<bool>,
     seed: Cell<u64>,
     draws: Cell<u32>,
+    checked: Cell<bool>,
     /// Tells this tape from one that was at the same address before.
     serial: u64,
     /// The node that the reverse pass stands at, and the type of its operation.
@@ -161,6 +164,7 @@ impl<T: Float> Tape<T> {
             training: Cell::new(training),
             seed: Cell::new(seed),
             draws: Cell::new(0),
+            checked: Cell::new(false),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             memory: Cell::new(None),
         }
@@ -296,6 +300,10 @@ impl<T: Float> Tape<T> {
             [a, b, c] => op.forward(&[value(a), value(b), value(c)]),
             all => op.forward(&all.iter().map(value).collect::<SmallVec<[_; 6]>>()),
         };
+        if self.checked.get() {
+            let inputs: Vec<&Tensor<T>> = inputs.iter().map(value).collect();
+            self.expect_finite(op.name(), &inputs, &outputs);
+        }
         let (first, count) = (nodes.len() as u32, outputs.len() as u32);
         let location = Location::caller();
         let tracked =
@@ -323,6 +331,15 @@ impl<T: Float> Tape<T> {
 
     #[track_caller]
     fn push(&self, value: Tensor<T>, kind: Kind<T>) -> Var<'_, T> {
+        if self.checked.get() {
+            let (what, leaf) = match kind {
+                Kind::Leaf => ("var", true),
+                _ => ("constant", false),
+            };
+            if leaf || value.with_dense(|x| x.iter().any(|x| x.is_nan())) {
+                self.expect_finite(what, &[], std::slice::from_ref(&value));
+            }
+        }
         let nodes = &mut self.parts.borrow_mut().nodes;
         nodes.push(Node { value, inputs: Inputs::new(), kind, location: Location::caller() });
         self.at(nodes.len() as u32 - 1)

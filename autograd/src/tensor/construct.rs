@@ -155,6 +155,28 @@ impl<T: Float> Tensor<T> {
         Tensor::by_index("eye", &[n, n], |at| T::of(f64::from(u8::from(at[0] == at[1]))))
     }
 
+    /// For each class a row of zeros with a 1 in its place: `[..]` → `[.., classes]`.
+    ///
+    /// # Panics
+    /// When a class is not one of 0 to `classes` − 1.
+    #[track_caller]
+    pub fn one_hot(index: &Tensor<i64>, classes: usize) -> Self {
+        let wrong = index.to_vec().into_iter().find(|class| !(0..classes as i64).contains(class));
+        assert!(
+            wrong.is_none(),
+            "one_hot: class {} is not one of 0 to {}",
+            wrong.unwrap_or(0),
+            classes as i64 - 1
+        );
+        let mut shape = index.shape;
+        shape.push(classes);
+        let mut hot = Tensor::build(shape.counted("one_hot"), |data| data.fill(T::ZERO));
+        for (row, class) in hot.make_mut().chunks_exact_mut(classes.max(1)).zip(index.to_vec()) {
+            row[class as usize] = T::ONE;
+        }
+        hot
+    }
+
     /// `count` numbers from `start` to `end`, both included, evenly spaced, `[count]`.
     ///
     /// ```

@@ -243,6 +243,18 @@ impl<T: Float> Tensor<T> {
     }
 }
 
+impl Tensor<bool> {
+    /// Whether one of them holds.
+    pub fn any(&self) -> bool {
+        self.with_dense(|x| x.contains(&true))
+    }
+
+    /// Whether all of them hold.
+    pub fn all(&self) -> bool {
+        self.with_dense(|x| !x.contains(&false))
+    }
+}
+
 impl<T: Element> PartialEq for Tensor<T> {
     /// Equal shapes and equal elements.
     fn eq(&self, other: &Self) -> bool {

@@ -12,6 +12,7 @@
 
 mod f32;
 mod f64;
+mod gamma;
 
 /// `a * b + c`, fused when `FMA`; and a Horner polynomial, lowest power first.
 macro_rules! basics {
@@ -58,6 +59,39 @@ pub trait Math: Copy {
     fn abs<const FMA: bool>(self) -> Self;
     /// The library's, one element at a time: right in every corner, and rarely hot.
     fn pow<const FMA: bool>(self, exponent: Self) -> Self;
+
+    fn erfc(self) -> Self;
+    fn tan(self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
+    fn asinh(self) -> Self;
+    fn acosh(self) -> Self;
+    fn atanh(self) -> Self;
+    fn lgamma(self) -> Self;
+    fn polygamma(self, n: u32) -> Self;
+    fn floor(self) -> Self;
+    fn round(self) -> Self;
+    fn trunc(self) -> Self;
+    fn atan2(self, x: Self) -> Self;
+    fn hypot(self, y: Self) -> Self;
+    fn fmod(self, divisor: Self) -> Self;
+}
+
+/// Functions of the standard library under the same name.
+macro_rules! standard {
+    ($t:ident: $($unary:ident)*; $($binary:ident)*) => {
+        $(#[inline(always)]
+        fn $unary(self) -> Self {
+            std::primitive::$t::$unary(self)
+        })*
+        $(#[inline(always)]
+        fn $binary(self, other: Self) -> Self {
+            std::primitive::$t::$binary(self, other)
+        })*
+    };
 }
 
 macro_rules! math {
@@ -87,6 +121,33 @@ macro_rules! math {
             #[inline(always)]
             fn pow<const FMA: bool>(self, exponent: Self) -> Self {
                 self.powf(exponent)
+            }
+            standard!($t: tan asin acos atan sinh cosh floor trunc; atan2 hypot);
+            fn erfc(self) -> Self {
+                libm::erfc(std::primitive::f64::from(self)) as $t
+            }
+            fn asinh(self) -> Self {
+                libm::asinh(std::primitive::f64::from(self)) as $t
+            }
+            fn acosh(self) -> Self {
+                libm::acosh(std::primitive::f64::from(self)) as $t
+            }
+            fn atanh(self) -> Self {
+                libm::atanh(std::primitive::f64::from(self)) as $t
+            }
+            fn lgamma(self) -> Self {
+                libm::lgamma(std::primitive::f64::from(self)) as $t
+            }
+            fn polygamma(self, n: u32) -> Self {
+                gamma::polygamma(n, std::primitive::f64::from(self)) as $t
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                self.round_ties_even()
+            }
+            #[inline(always)]
+            fn fmod(self, divisor: Self) -> Self {
+                self % divisor
             }
         }
     };

@@ -12,16 +12,23 @@ pub fn unary<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         "log1p" => x.ln_1p(),
         "expm1" => x.exp_m1(),
         "sqrt" => x.sqrt(),
-        "rsqrt" => x.powf(-0.5),
+        "rsqrt" => x.rsqrt(),
         "sin" => x.sin(),
         "cos" => x.cos(),
-        "tan" => x.sin() / x.cos(),
-        "sinh" => (x.exp() - (-x).exp()) / 2.0,
+        "tan" => x.tan(),
+        "asin" => x.asin(),
+        "atan" => x.atan(),
+        "sinh" => x.sinh(),
+        "asinh" => x.asinh(),
+        "atanh" => x.atanh(),
+        "lgamma" => x.lgamma(),
+        "floor" => x.floor(),
+        "round" => x.round(),
         "erf" => x.erf(),
-        "erfc" => 1.0 - x.erf(),
+        "erfc" => x.erfc(),
         "abs" => x.abs(),
         "sign" => x.sign(),
-        "reciprocal" => 1.0 / x,
+        "reciprocal" => x.reciprocal(),
         "square" => x.powf(2.0),
         _ => return None,
     })
@@ -29,39 +36,30 @@ pub fn unary<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
 
 pub fn activations<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     let x = on.var("x");
-    let positive = x.value().map(|x| x > T::ZERO);
-    let elu = |alpha: f64| on.tape.where_(&positive, x, x.exp_m1() * alpha);
     Found::y(match on.text("f") {
         "relu" => x.relu(),
         "gelu" if on.text("approximate").is_empty() => x.gelu(),
-        "gelu" => {
-            let inner = (x + x.powf(3.0) * 0.044_715) * (2.0 / std::f64::consts::PI).sqrt();
-            x * 0.5 * (1.0 + inner.tanh())
-        }
-        "silu" => x * x.sigmoid(),
-        "elu" => elu(on.number("alpha", 1.0)),
-        // Klambauer et al. 2017
-        "selu" => elu(1.673_263_242_354_377_2) * 1.050_700_987_355_480_5,
+        "gelu" => x.gelu_tanh(),
+        "silu" => x.silu(),
+        "elu" => x.elu(on.number("alpha", 1.0)),
+        "selu" => x.selu(),
+        "hardtanh" => x.clamp(on.number("min_val", -1.0), on.number("max_val", 1.0)),
+        "hardswish" => x.hardswish(),
+        "relu6" => x.relu6(),
         // PyTorch's is linear above a threshold; the operation itself is exact there, and has none.
         "softplus" => {
             let (beta, threshold) = (on.number("beta", 1.0), on.number("threshold", 20.0));
             let linear = x.value().map(|x| x.to_f64() * beta > threshold);
             on.tape.where_(&linear, x, (x * beta).softplus() / beta)
         }
-        "leaky_relu" => on.tape.where_(&positive, x, x * on.number("negative_slope", 0.01)),
+        "leaky_relu" => x.leaky_relu(on.number("negative_slope", 0.01)),
         "sigmoid" => x.sigmoid(),
         "tanh" => x.tanh(),
-        "logsigmoid" => -(-x).softplus(),
-        "mish" => x * x.softplus().tanh(),
-        "celu" => {
-            let alpha = on.number("alpha", 1.0);
-            on.tape.where_(&positive, x, (x / alpha).exp_m1() * alpha)
-        }
-        "softsign" => x / (1.0 + x.abs()),
-        "glu" => {
-            let half = x.shape()[1] / 2;
-            x.slice(1, 0..half) * x.slice(1, half..2 * half).sigmoid()
-        }
+        "logsigmoid" => x.log_sigmoid(),
+        "mish" => x.mish(),
+        "celu" => x.celu(on.number("alpha", 1.0)),
+        "softsign" => x.softsign(),
+        "glu" => x.glu(-1),
         _ => return None,
     })
 }
@@ -76,9 +74,15 @@ pub fn binary_broadcast<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>
         "pow" => a.pow(b),
         "maximum" => a.maximum(b),
         "minimum" => a.minimum(b),
+        "atan2" => a.atan2(b),
         "logaddexp" => b + (a - b).softplus(),
         _ => return None,
     })
+}
+
+pub fn clamp<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
+    let (low, high) = (on.number("lo", f64::NEG_INFINITY), on.number("hi", f64::INFINITY));
+    Found::y(on.var("x").clamp(low, high))
 }
 
 pub fn pow_scalar<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {

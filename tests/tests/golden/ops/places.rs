@@ -1,14 +1,13 @@
 //! Indices and shapes.
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{Float, PadMode, Resize, Tensor, Var};
 
 use super::{Found, On};
 
-/// Whole rows of a matrix by number, as an embedding has them.
+/// Rows of a table by number, in the shape of the index.
 fn rows<'t, T: Float>(x: Var<'t, T>, index: &Tensor<i64>) -> Var<'t, T> {
-    let (n, width) = (index.len(), x.shape()[1]);
-    let y = x.gather(0, &index.reshape(&[n, 1]).broadcast_to(&[n, width]));
-    let shape: Vec<usize> = index.shape().iter().copied().chain([width]).collect();
+    let y = x.index_select(0, &index.reshape(&[index.len()]));
+    let shape: Vec<usize> = index.shape().iter().copied().chain([x.shape()[1]]).collect();
     y.reshape(&shape)
 }
 
@@ -31,14 +30,14 @@ pub fn indexing<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     Found::y(match on.text("f") {
         "gather" => x().gather(on.axis(), &on.whole("index")),
         "index_select" => rows(x(), &on.whole("index")),
-        "masked_fill" => {
-            on.tape.where_(&on.mask("mask"), on.tape.number(on.number("value", 0.0)), x())
-        }
-        "masked_select" => {
-            let mask = on.mask("mask").to_vec();
-            let places: Vec<i64> =
-                (0..).zip(mask).filter(|(_, taken)| *taken).map(|(at, _)| at).collect();
-            x().reshape(&[x().value().len()]).gather(0, &Tensor::from(places))
+        "scatter_add" => x().scatter_add(on.axis(), &on.whole("index"), on.var("src")),
+        "index_add" => x().index_add(on.axis(), &on.whole("index"), on.var("src")),
+        "masked_fill" => x().masked_fill(&on.mask("mask"), on.number("value", 0.0)),
+        "masked_select" => x().masked_select(&on.mask("mask")),
+        "one_hot" => {
+            let hot = Tensor::<T>::one_hot(&on.whole("index"), on.number("classes", 0.0) as usize);
+            let hot = hot.to_vec().into_iter().map(Float::to_f64).collect();
+            return Some(Found { vars: vec![], facts: vec![("y", hot)] });
         }
         _ => return None,
     })
@@ -49,66 +48,51 @@ pub fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         on.case.list(name).map(|all| all.into_iter().map(|n| n as usize).collect::<Vec<_>>())
     };
     let x = || on.var("x");
-    // One index for each place of an axis.
-    let along = |x: Var<'t, T>, axis: usize, index: Vec<usize>| {
-        let parts: Vec<Var<'t, T>> =
-            index.into_iter().map(|i| x.slice(axis as isize, i..i + 1)).collect();
-        on.tape.concat(&parts, axis as isize)
-    };
     Found::y(match on.text("f") {
         "permute" => x().permute(&sizes("dims")?),
         "reshape" => x().reshape(&sizes("to")?),
         "expand" => x().broadcast_to(&sizes("to")?),
         "slice" => {
             let ranges = on.case.param("s")?.as_array()?.clone();
-            let at =
-                |range: &serde_json::Value, i: usize| range[i].as_u64().expect("a place") as usize;
+            let at = |range: &serde_json::Value, i: usize| range[i].as_i64().expect("a place");
             (0..).zip(&ranges).fold(x(), |x, (axis, range)| {
-                along(x, axis, (at(range, 0)..at(range, 1)).step_by(at(range, 2)).collect())
+                let [start, end, step] = [0, 1, 2].map(|i| at(range, i) as isize);
+                x.slice_step(axis, Some(start), Some(end), step)
             })
         }
-        "flip" => {
-            let axis = sizes("dims")?[0];
-            along(x(), axis, (0..x().shape()[axis]).rev().collect())
+        "flip" => x().flip(&on.case.list("dims")?),
+        "roll" => x().roll(on.number("shift", 0.0) as isize, on.axis()),
+        "pad" => {
+            // From the last axis on, as PyTorch has them.
+            let (pad, mut counts) = (sizes("pad")?, vec![(0, 0); x().rank()]);
+            for (pair, count) in pad.chunks(2).zip(counts.iter_mut().rev()) {
+                *count = (pair[0], pair[1]);
+            }
+            let constant = PadMode::Constant(on.number("value", 0.0));
+            x().pad(&counts, if on.text("mode") == "reflect" { PadMode::Reflect } else { constant })
         }
-        "roll" => {
-            let (axis, by) = (sizes("dim")?[0], sizes("shift")?[0]);
-            let n = x().shape()[axis];
-            on.tape.concat(
-                &[x().slice(axis as isize, n - by..n), x().slice(axis as isize, 0..n - by)],
-                axis as isize,
-            )
+        "repeat" => x().repeat(&sizes("reps")?),
+        "tril" => x().tril(0),
+        "diag" => x().diag(),
+        "unfold" => {
+            let (size, stride) = (on.number("kernel_size", 0.0), on.number("stride", 1.0));
+            x().unfold([size as usize; 2], [stride as usize; 2])
         }
-        "pad" if on.text("mode").is_empty() => {
-            let pad = sizes("pad")?;
-            let side = |n| {
-                on.tape.constant(Tensor::full(&[x().shape()[0], n], T::of(on.number("value", 0.0))))
+        "upsample" => {
+            let [.., h, w] = x().shape()[..] else { return None };
+            let mode = match on.text("mode") {
+                "nearest" => Resize::Nearest,
+                _ => Resize::Bilinear,
             };
-            on.tape.concat(&[side(pad[0]), x(), side(pad[1])], 1)
-        }
-        "repeat" => {
-            (0..).zip(sizes("reps")?).fold(x(), |x, (axis, n)| on.tape.concat(&vec![x; n], axis))
-        }
-        "tril" => {
-            let n = x().shape()[0];
-            let below = Tensor::<bool>::from_fn(&[n, n], |at| at[1] <= at[0]);
-            on.tape.where_(&below, x(), on.tape.number(0.0))
-        }
-        "diag" => {
-            let n = x().shape()[0];
-            x().reshape(&[n * n])
-                .gather(0, &Tensor::from((0..n).map(|i| (i * (n + 1)) as i64).collect::<Vec<_>>()))
+            x().resize([2 * h, 2 * w], mode)
         }
         "cat" => on.tape.concat(&[on.var("a"), on.var("b"), on.var("a")], on.axis()),
         "stack" => {
-            let parts = ["a", "b", "a"].map(|name| on.var(name).unsqueeze(on.axis()));
-            on.tape.concat(&parts, on.axis())
+            on.tape.stack(&["a", "b", "a"].map(|name| on.var(name)), on.axis())
         }
         "split" => {
-            let (axis, sizes) = (on.axis(), sizes("sizes")?);
-            let (first, whole) = (sizes[0], sizes.iter().sum());
-            let vars =
-                vec![("y0", x().slice(axis, 0..first)), ("y1", x().slice(axis, first..whole))];
+            let parts = x().split(&sizes("sizes")?, on.axis());
+            let vars = vec![("y0", parts[0]), ("y1", parts[1])];
             return Some(Found { vars, facts: vec![] });
         }
         _ => return None,
