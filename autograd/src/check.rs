@@ -132,12 +132,7 @@ impl GradCheck {
         for tracked in subsets(inputs.len()) {
             self.jacobian(1, f, inputs, &tracked)?;
             if self.order > 1 {
-                self.jacobian(
-                    2,
-                    &|x| gradient(f, x, &tracked),
-                    inputs,
-                    &tracked,
-                )?;
+                self.jacobian(2, &|x| gradient(f, x, &tracked), inputs, &tracked)?;
             }
         }
         Ok(())
@@ -253,11 +248,7 @@ fn variables<'t>(
 }
 
 /// The gradient of ⟨f(x), w⟩ for fixed uneven weights w, all tracked inputs in one row.
-fn gradient<'t>(
-    f: &Checked,
-    x: &[Var<'t, f64>],
-    tracked: &[usize],
-) -> Var<'t, f64> {
+fn gradient<'t>(f: &Checked, x: &[Var<'t, f64>], tracked: &[usize]) -> Var<'t, f64> {
     let y = f(x);
     let tape = y.tape();
     let weights = tape.constant(Tensor::rand(&y.shape(), 0.5, 1.5, &mut Rng::new(1)));

@@ -85,7 +85,8 @@ impl<'t, T: Float> Term<'t, T> {
         };
         let a = a.reshape(&whole(&[&lead_a, &[product(&m), k]]));
         let b = b.reshape(&whole(&[&lead_b, &[k, product(&n)]]));
-        let lead: Vec<usize> = zip(&left, &right).map(|(&a, &b)| if a == 1 { b } else { a }).collect();
+        let lead: Vec<usize> =
+            zip(&left, &right).map(|(&a, &b)| if a == 1 { b } else { a }).collect();
         let x = a.matmul(b).reshape(&whole(&[&lead, &m, &n]));
         Term { x, letters: [batch, rows, columns].concat() }.reduced(keep)
     }
@@ -170,7 +171,10 @@ impl<T: Float> Tape<T> {
         let all: Vec<u32> = terms.iter().flat_map(|term| term.letters.iter().copied()).collect();
         for &letter in &all {
             let of = terms.iter().flat_map(|term| {
-                zip(&term.letters, &*term.x.shape()).filter(|(l, _)| **l == letter).map(|(_, &n)| n).collect::<Vec<_>>()
+                zip(&term.letters, &*term.x.shape())
+                    .filter(|(l, _)| **l == letter)
+                    .map(|(_, &n)| n)
+                    .collect::<Vec<_>>()
             });
             let mut sizes: Vec<usize> = of.collect();
             sizes.sort_unstable();

@@ -71,9 +71,8 @@ impl<'t, T: Float> Var<'t, T> {
         };
         // Separable: a product with a matrix that has one or two numbers a row.
         let weights = |to: usize, n: usize| {
-            let weight = |at: &[usize]| {
-                T::of((1.0 - (from(to, n, at[0]) - at[1] as f64).abs()).max(0.0))
-            };
+            let weight =
+                |at: &[usize]| T::of((1.0 - (from(to, n, at[0]) - at[1] as f64).abs()).max(0.0));
             self.tape().constant(Tensor::from_fn(&[to, n], weight))
         };
         let wide = self.matmul(weights(size[1], w).t());

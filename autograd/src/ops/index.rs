@@ -165,7 +165,8 @@ pub(super) fn expect_index(
         index.shape
     );
     if let Some(src) = src {
-        let covers = src.len() == shape.len() && std::iter::zip(&**src, &*index.shape).all(|(s, i)| s >= i);
+        let covers =
+            src.len() == shape.len() && std::iter::zip(&**src, &*index.shape).all(|(s, i)| s >= i);
         assert!(
             covers,
             "{what}: an index of shape {:?} is larger than the elements, {src:?}",

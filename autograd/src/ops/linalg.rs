@@ -21,7 +21,11 @@ struct Det {
 }
 
 /// Runs `f` for each matrix of a batch, on its elements and those of the result.
-fn each<T: Float>(a: &Tensor<T>, shape: Dims, mut f: impl FnMut(usize, &[T], &mut [T])) -> Tensor<T> {
+fn each<T: Float>(
+    a: &Tensor<T>,
+    shape: Dims,
+    mut f: impl FnMut(usize, &[T], &mut [T]),
+) -> Tensor<T> {
     let n = a.shape[a.rank() - 1];
     let a = a.contiguous();
     Tensor::build(shape, |out| {

@@ -133,7 +133,12 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// Huber's loss divided by `beta`: d²/2`beta` for an error d below it, and |d| − `beta`/2 above.
     #[track_caller]
-    pub fn smooth_l1_loss(self, targets: Var<'t, T>, beta: f64, reduction: Reduction) -> Var<'t, T> {
+    pub fn smooth_l1_loss(
+        self,
+        targets: Var<'t, T>,
+        beta: f64,
+        reduction: Reduction,
+    ) -> Var<'t, T> {
         self.expect_targets("smooth_l1_loss", targets);
         (self.binary(Huber(beta), targets) / beta).reduced(reduction)
     }
@@ -207,7 +212,11 @@ impl<'t, T: Float> Var<'t, T> {
         options: ClassOptions<'t, T>,
     ) -> Var<'t, T> {
         self.expect_targets("soft_cross_entropy", targets);
-        assert!(self.rank() >= 2, "soft_cross_entropy: logits {:?} are not [n, classes, ..]", self.shape());
+        assert!(
+            self.rank() >= 2,
+            "soft_cross_entropy: logits {:?} are not [n, classes, ..]",
+            self.shape()
+        );
         let (classes, smoothing) = (self.shape()[1] as f64, options.label_smoothing);
         let targets = match smoothing == 0.0 {
             true => targets,

@@ -129,7 +129,8 @@ impl<T: Float> Op<T> for LogSumExp {
         let tape = crate::Tape::inference();
         let x = tape.constant(x[0].clone());
         if x.shape().product() == 0 {
-            return [super::reduce::sum_over(&x.value(), self.mask).map(|_| T::NEG_INFINITY)].into();
+            return [super::reduce::sum_over(&x.value(), self.mask).map(|_| T::NEG_INFINITY)]
+                .into();
         }
         let largest = x.max_over(self.mask);
         // Of infinite ones nothing is taken off: ∞ − ∞ is no number.

@@ -85,9 +85,8 @@ impl<'t, T: Float> Var<'t, T> {
         let nan = sorted.value().slice(at as isize, last..last + 1).map(|x| x.is_nan());
         let pick = |k: usize| index.slice(at as isize, k..k + 1).contiguous();
         let (middle, last) = (pick(middle), pick(last));
-        let index = Tensor::from_fn(&middle.shape, |k| {
-            if nan.at(k) { last.at(k) } else { middle.at(k) }
-        });
+        let index =
+            Tensor::from_fn(&middle.shape, |k| if nan.at(k) { last.at(k) } else { middle.at(k) });
         let mut shape = index.shape;
         (at..shape.len() - 1).for_each(|axis| shape.swap(axis, axis + 1));
         shape.pop();

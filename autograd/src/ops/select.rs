@@ -183,7 +183,8 @@ impl<'t, T: Float> Var<'t, T> {
             return self.slice(axis, start..(end as usize).max(start));
         }
         let inside = |k: &isize| if step > 0 { *k < end } else { *k > end };
-        let numbers = std::iter::successors(Some(start), |k| k.checked_add(step)).take_while(inside);
+        let numbers =
+            std::iter::successors(Some(start), |k| k.checked_add(step)).take_while(inside);
         self.pick(at, numbers.map(|k| k as i64).collect::<Vec<_>>().into())
     }
 

@@ -26,16 +26,19 @@ impl<T: Float> Tape<T> {
     pub(super) fn expect_finite(&self, what: &str, inputs: &[&Tensor<T>], results: &[Tensor<T>]) {
         let number = |x: &T| !x.is_nan();
         let finite = |x: &T| x.is_finite();
-        let all = |test: &dyn Fn(&T) -> bool| {
-            inputs.iter().all(|x| x.with_dense(|x| x.iter().all(test)))
-        };
+        let all =
+            |test: &dyn Fn(&T) -> bool| inputs.iter().all(|x| x.with_dense(|x| x.iter().all(test)));
         for (kind, test) in [("NaN", &number as &dyn Fn(&T) -> bool), ("infinity", &finite)] {
-            let born = results.iter().enumerate().find_map(|(result, y)| Some((result, y, first(y, test)?)));
+            let born = results
+                .iter()
+                .enumerate()
+                .find_map(|(result, y)| Some((result, y, first(y, test)?)));
             let Some((result, y, at)) = born else { continue };
             if !all(test) {
                 continue;
             }
-            let which = if results.len() > 1 { format!("result {result}") } else { "its result".into() };
+            let which =
+                if results.len() > 1 { format!("result {result}") } else { "its result".into() };
             let (from, shapes) = match inputs {
                 [] => ("it came with the data", String::new()),
                 _ if kind == "NaN" => ("its inputs are numbers, of shapes ", shapes(inputs)),

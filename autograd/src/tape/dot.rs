@@ -57,8 +57,9 @@ impl<T: Float> Var<'_, T> {
                 Kind::Op(op, results) => {
                     let name = op.as_ref().map_or("operation", |op| op.name());
                     let numbers = node.inputs.iter().filter(|&&input| is_number(input));
-                    let numbers: Vec<String> =
-                        numbers.map(|&input| parts.nodes[input as usize].value.item().to_string()).collect();
+                    let numbers: Vec<String> = numbers
+                        .map(|&input| parts.nodes[input as usize].value.item().to_string())
+                        .collect();
                     let mut label = name.to_owned();
                     if !numbers.is_empty() {
                         let _ = write!(label, " ({})", numbers.join(", "));
@@ -74,7 +75,9 @@ impl<T: Float> Var<'_, T> {
                 },
                 Kind::Constant | Kind::Result if is_number(id) => continue,
                 Kind::Constant | Kind::Result => match path(id) {
-                    Some(path) => (path, "shape=ellipse, style=\"filled,dashed\", fillcolor=\"#fdf1d8\""),
+                    Some(path) => {
+                        (path, "shape=ellipse, style=\"filled,dashed\", fillcolor=\"#fdf1d8\"")
+                    }
                     None => ("constant".into(), "shape=plaintext"),
                 },
             };

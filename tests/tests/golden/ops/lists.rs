@@ -52,6 +52,9 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
 /// Corners at which NUMERICS chooses another derivative than PyTorch: table, case, row, input, the
 /// gradient that is right here.
 pub const OTHERWISE: &[(&str, usize, u32, &str, &[f64])] = &[
+    // clamp and hardtanh at a bound: PyTorch gives 0; row 6 gives 1, as JAX.
+    ("activations", 15, 6, "x", &[0.7578125, 0.8515625]),
+    ("clamp", 2, 6, "x", &[-1.1171875, -0.4609375, -0.6328125, 0.0]),
     // max over an axis: PyTorch gives all to the first; row 4 splits evenly.
     (
         "reductions",

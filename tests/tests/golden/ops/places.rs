@@ -87,9 +87,7 @@ pub fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
             x().resize([2 * h, 2 * w], mode)
         }
         "cat" => on.tape.concat(&[on.var("a"), on.var("b"), on.var("a")], on.axis()),
-        "stack" => {
-            on.tape.stack(&["a", "b", "a"].map(|name| on.var(name)), on.axis())
-        }
+        "stack" => on.tape.stack(&["a", "b", "a"].map(|name| on.var(name)), on.axis()),
         "split" => {
             let parts = x().split(&sizes("sizes")?, on.axis());
             let vars = vec![("y0", parts[0]), ("y1", parts[1])];
