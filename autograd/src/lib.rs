@@ -28,13 +28,12 @@ mod tape;
 mod tensor;
 
 pub use element::{Element, Float};
+pub use functional::per_sample_gradients;
 #[doc(hidden)]
 pub use kernel::resample::resample;
 pub use kernel::resample::{Interpolation, Padding};
-pub use functional::per_sample_gradients;
 pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
 pub use ops::fuse::Fuse;
-pub use ops::images::Resize;
 pub use ops::linear::Activation;
 #[doc(hidden)]
 pub use ops::loss::reshape_hint;

@@ -134,7 +134,7 @@ ok! {
     stack: |v| v[0].tape().stack(&[v[0], v[1], v[0]], 1).tanh(), [t(&[2,2],1), t(&[2,2],2)];
     split: |v| { let parts = v[0].split(&[1, 3], 1); parts[0] * parts[1] + v[0].chunk(3, 1)[1].flatten(0, 1).sum() }, [t(&[2,4],1)];
     unfold: |v| v[0].unfold([2, 2], [1, 2]).tanh(), [t(&[2,2,3,4],1)];
-    resize: |v| v[0].resize([5, 3], Resize::Bilinear).tanh() * v[0].resize([5, 3], Resize::Nearest), [t(&[1,2,3,4],1)];
+    resize: |v| v[0].resize([5, 3], Interpolation::Bilinear).tanh() * v[0].resize([5, 3], Interpolation::Nearest), [t(&[1,2,3,4],1)];
     jvp: |v| v[0].tanh().jvp(&[v[0]], &[v[1]]), [t(&[3],1), t(&[3],2)];
     dot_outer: |v| v[0].outer(v[1]) * v[0].dot(v[0]), [t(&[3],1), t(&[2],2)];
     einsum: |v| v[0].tape().einsum("bij,jk,bk->ib", v), [t(&[2,3,2],1), t(&[2,4],2), t(&[2,4],3)];

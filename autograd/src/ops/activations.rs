@@ -2,6 +2,7 @@
 
 use super::elementwise::functions;
 use crate::element::Float;
+use crate::real::Real;
 use crate::rule::rules;
 use crate::tape::Var;
 
@@ -11,17 +12,26 @@ const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 /// √(2/π)
 const GELU_RATE: f64 = 0.797_884_560_802_865_4;
 
+/// `y`, a straight line in x; where x is NaN, so is the slope.
+#[inline(always)]
+fn or_nan<R: Real>(x: R, y: R) -> R {
+    R::select(x.equals(x), y, x * f64::NAN)
+}
+
 rules! {
-    Clamp "clamp" [low: f64, high: f64] (x) =
-        R::select(x.less(R::lit(low)), R::lit(low), R::select(R::lit(high).less(x), R::lit(high), x));
+    Clamp "clamp" [low: f64, high: f64] (x) = {
+        let inside = R::select(R::lit(high).less(x), R::lit(high), or_nan(x, x));
+        R::select(x.less(R::lit(low)), R::lit(low), inside)
+    };
     Silu "silu" (x) = x * x.sigmoid();
     Mish "mish" (x) = x * x.softplus().tanh();
     GeluTanh "gelu_tanh" (x) = x * (((x * x * x * 0.044_715 + x) * GELU_RATE).tanh() * 0.5 + 0.5);
-    LeakyRelu "leaky_relu" [slope: f64] (x) = R::select(R::lit(0.0).less(x), x, x * slope);
+    LeakyRelu "leaky_relu" [slope: f64] (x) =
+        R::select(R::lit(0.0).less(x), x, or_nan(x, x * slope));
     Elu "elu" [scale: f64, alpha: f64, rate: f64] (x) =
         R::select(R::lit(0.0).less(x), x * scale, (x * rate).exp_m1() * alpha * scale);
     HardSigmoid "hardsigmoid" (x) = {
-        let line = R::select(R::lit(3.0).less(x), R::lit(1.0), x / 6.0 + 0.5);
+        let line = R::select(R::lit(3.0).less(x), R::lit(1.0), or_nan(x, x / 6.0 + 0.5));
         R::select(x.less(R::lit(-3.0)), R::lit(0.0), line)
     };
     HardSwish "hardswish" (x) = {
@@ -118,7 +128,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn glu(self, axis: isize) -> Var<'t, T> {
         let at = crate::tensor::layout::axis_at("glu", axis, self.rank());
         let n = self.shape()[at];
-        assert!(n % 2 == 0, "glu: axis {axis} of {:?} has no two halves", self.shape());
+        assert!(n.is_multiple_of(2), "glu: axis {axis} of {:?} has no two halves", self.shape());
         self.slice(axis, 0..n / 2) * self.slice(axis, n / 2..n).sigmoid()
     }
 

@@ -1,17 +1,9 @@
 //! Images `[n, channels, h, w]` in patches and in other sizes.
 
 use crate::element::Float;
+use crate::kernel::resample::Interpolation;
 use crate::tape::Var;
 use crate::tensor::{Dims, Tensor};
-
-/// How an image of another size is read from the pixels that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resize {
-    /// The pixel below whose place the new one begins, as PyTorch's `nearest`.
-    Nearest,
-    /// Between four pixels, whose centres lie at halves (PyTorch's `align_corners=False`).
-    Bilinear,
-}
 
 impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
@@ -46,25 +38,26 @@ impl<'t, T: Float> Var<'t, T> {
         self.take("unfold", places)
     }
 
-    /// The images in another size, `[h, w]`.
+    /// The images in another size, `[h, w]`: the nearest pixel is the one in which the new one begins, and bilinear
+    /// ones lie between the centres of pixels, as PyTorch's `interpolate` with `align_corners=False`.
     ///
     /// ```
-    /// # use gradus_autograd::{Resize, Tape, Tensor};
+    /// # use gradus_autograd::{Interpolation, Tape, Tensor};
     /// let tape = Tape::<f32>::new();
     /// let x = tape.var(Tensor::new(&[1, 1, 1, 2], vec![0., 4.]));
-    /// let y = x.resize([1, 4], Resize::Bilinear);
+    /// let y = x.resize([1, 4], Interpolation::Bilinear);
     /// assert_eq!(y.value().to_vec(), [0., 1., 3., 4.]);
     /// ```
     ///
     /// # Panics
     /// When these are no images, or there are no pixels.
     #[track_caller]
-    pub fn resize(self, size: [usize; 2], mode: Resize) -> Var<'t, T> {
+    pub fn resize(self, size: [usize; 2], how: Interpolation) -> Var<'t, T> {
         let [.., h, w] = self.expect_images("resize");
         assert!(h * w > 0, "resize: images of {:?} have no pixels to read from", [h, w]);
-        let from = |to: usize, n: usize, k: usize| match mode {
-            Resize::Nearest => (k * n / to) as f64,
-            Resize::Bilinear => {
+        let from = |to: usize, n: usize, k: usize| match how {
+            Interpolation::Nearest => (k * n / to) as f64,
+            Interpolation::Bilinear => {
                 let centre = (k as f64 + 0.5) * n as f64 / to as f64 - 0.5;
                 centre.clamp(0.0, n as f64 - 1.0)
             }

@@ -10,7 +10,7 @@ pub(crate) mod dropout;
 mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod fuse;
-pub(crate) mod images;
+mod images;
 pub(crate) mod index;
 mod linalg;
 pub(crate) mod linear;

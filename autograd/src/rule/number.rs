@@ -18,9 +18,8 @@ pub(crate) fn forward<T: Float, R: Rule<I, 1>, const I: usize>(
     ins: &[&[T]],
     outs: &mut [&mut [T]],
 ) {
-    for k in 0..len {
-        let [y] = rule.eval(from_fn(|i| Num::<T, false>(at(ins[i], k))));
-        outs[0][k] = y.0;
+    for (k, y) in outs[0][..len].iter_mut().enumerate() {
+        *y = rule.eval(from_fn(|i| Num::<T, false>(at(ins[i], k))))[0].0;
     }
 }
 

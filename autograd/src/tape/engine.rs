@@ -144,6 +144,8 @@ impl<'a, 't, T: Float> At<'a, 't, T> {
         let Some(op) = &taken.op else {
             panic!("a rule differentiates itself: build its cotangents from its inputs' values");
         };
+        // What goes wrong in a rule is seen in what it returns, and told by the name of its operation.
+        let _unchecked = super::Restore(&tape.checked, tape.checked.replace(false));
         let inputs: Few<Var<T>> = self.inputs.iter().map(|&id| tape.at(id)).collect();
         let outputs: Few<Var<T>> =
             (self.id..self.id + self.results).map(|id| tape.at(id)).collect();

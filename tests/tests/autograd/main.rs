@@ -5,3 +5,4 @@ mod engine;
 mod messages;
 mod numerics;
 mod properties;
+mod vocabulary;

@@ -29,7 +29,7 @@ pub fn polygamma(n: u32, x: f64) -> f64 {
     if x <= 0.0 && x.fract() == 0.0 {
         return if x == 0.0 && n == 0 { -x.signum() * f64::INFINITY } else { f64::NAN };
     }
-    let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
     if x < 0.5 {
         return sign * (above(n, 1.0 - x) - cotangent(n, x));
     }
@@ -40,7 +40,7 @@ pub fn polygamma(n: u32, x: f64) -> f64 {
 fn above(n: u32, mut x: f64) -> f64 {
     let order = f64::from(n);
     let factorial = (1..=n).map(f64::from).product::<f64>(); // n!
-    let sign = if n % 2 == 0 { -1.0 } else { 1.0 }; // (−1)ⁿ⁺¹
+    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 }; // (−1)ⁿ⁺¹
     let mut sum = 0.0;
     while x < 12.0 + order {
         sum += factorial / x.powi(n as i32 + 1);
@@ -78,7 +78,7 @@ fn cotangent(n: u32, x: f64) -> f64 {
         poly = next;
     }
     // ψ⁽ⁿ⁾(1−x)·(−1)ⁿ − ψ⁽ⁿ⁾(x) is the derivative of π·cot(πx).
-    let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
     sign * poly.iter().rev().fold(0.0, |sum, a| sum * c + a)
 }
 

@@ -1,6 +1,6 @@
 //! Indices and shapes.
 
-use gradus_autograd::{Float, PadMode, Resize, Tensor, Var};
+use gradus_autograd::{Float, Interpolation, PadMode, Tensor, Var};
 
 use super::{Found, On};
 
@@ -81,8 +81,8 @@ pub fn shape_ops<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
         "upsample" => {
             let [.., h, w] = x().shape()[..] else { return None };
             let mode = match on.text("mode") {
-                "nearest" => Resize::Nearest,
-                _ => Resize::Bilinear,
+                "nearest" => Interpolation::Nearest,
+                _ => Interpolation::Bilinear,
             };
             x().resize([2 * h, 2 * w], mode)
         }
