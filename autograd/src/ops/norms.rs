@@ -47,10 +47,10 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     /// # use gradus_autograd::{Tape, Tensor};
     /// let tape = Tape::<f64>::new();
-    /// let x = tape.var(Tensor::from([[3.0, -4.0], [0.0, 0.0]]));
+    /// let x = tape.var(Tensor::from([[0.0, -4.0], [0.0, 0.0]]));
     /// let y = x.norm_axes(2.0, &[1]);
-    /// assert_eq!(y.value().to_vec(), [5.0, 0.0]);
-    /// assert_eq!(y.sum().backward()[x].to_vec(), [0.6, -0.8, 0.0, 0.0]);
+    /// assert_eq!(y.value().to_vec(), [4.0, 0.0]);
+    /// assert_eq!(y.sum().backward()[x].to_vec(), [0.0, -1.0, 0.0, 0.0]);
     /// ```
     ///
     /// # Panics
