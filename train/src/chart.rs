@@ -1,7 +1,8 @@
 //! Charts as SVG: lines, points and bands over linear or logarithmic axes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
+
+use crate::file;
 
 mod draw;
 mod scale;
@@ -200,7 +201,7 @@ impl Chart {
     /// When a folder or the file cannot be written; the message names the file.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
-        write_whole(path, &self.svg())
+        file::write(path, self.svg().as_bytes())
             .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
     }
 
@@ -218,15 +219,4 @@ impl Chart {
 /// Charts one under another, as the text of one SVG file.
 pub(crate) fn panels(charts: &[Chart]) -> String {
     draw::svg(&charts.iter().collect::<Vec<_>>())
-}
-
-/// Writes a file as a whole or not at all, making the folders above it.
-pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let draft = path.with_file_name(format!(".{name}.{}.{count}", std::process::id()));
-    fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
-    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, path));
-    written.inspect_err(|_| drop(fs::remove_file(&draft)))
 }

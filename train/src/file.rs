@@ -8,28 +8,29 @@ use crate::TrainError;
 
 /// Replaces a file, making the folders above it: written beside its place, synced, renamed. Whoever reads it, also
 /// after a crash, finds the old bytes or the new ones.
-#[cfg_attr(not(feature = "weights"), allow(dead_code, reason = "weights and backups need it"))]
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let write = || {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(folder)?;
-        // Always the same name: what a killed run left is overwritten by the next one.
-        let draft = path.with_file_name(format!(".{name}.draft"));
-        let written = File::create(&draft).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-        written
-            .and_then(|()| fs::rename(&draft, path))
-            .inspect_err(|_| drop(fs::remove_file(&draft)))?;
-        // The name is a matter of the folder. Not every system can sync one; the file is whole in any case.
-        File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
+    write(path, bytes).map_err(|source| TrainError::Write { path: shown(path), source })
+}
+
+/// [`replace`], with the error as it comes.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     };
-    write().map_err(|source: io::Error| TrainError::Write { path: shown(path), source })
+    fs::create_dir_all(folder)?;
+    // Always the same name: what a killed run left is overwritten by the next one.
+    let draft = path.with_file_name(format!(".{name}.draft"));
+    let written = File::create(&draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written
+        .and_then(|()| fs::rename(&draft, path))
+        .inspect_err(|_| drop(fs::remove_file(&draft)))?;
+    // The name is a matter of the folder. Not every system can sync one; the file is whole in any case.
+    File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
 }
 
 /// A path in a message.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Chart, History, TrainError, chart};
+use crate::{Chart, History, TrainError, chart, file};
 
 /// Above this ratio of the largest to the smallest number, an axis is logarithmic.
 const WIDE: f64 = 50.0;
@@ -37,9 +37,7 @@ impl History {
     /// # Errors
     /// When the file cannot be written.
     pub fn plot(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
-        let path = path.as_ref();
-        chart::write_whole(path, &self.to_svg())
-            .map_err(|source| TrainError::Write { path: path.display().to_string(), source })
+        file::replace(path.as_ref(), self.to_svg().as_bytes())
     }
 
     /// A chart for each number, training and validation together; the title is over the first.

@@ -8,7 +8,7 @@ use gradus_data::Dataset;
 use gradus_nn::summary;
 
 use crate::chart::{self, escape};
-use crate::{Chart, CrossValidation, History, Scores, TrainError};
+use crate::{Chart, CrossValidation, History, Scores, TrainError, file};
 
 mod classes;
 mod numbers;
@@ -187,9 +187,7 @@ impl Report {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
-        let path = path.as_ref();
-        chart::write_whole(path, &self.to_html())
-            .map_err(|source| TrainError::Write { path: path.display().to_string(), source })
+        file::replace(path.as_ref(), self.to_html().as_bytes())
     }
 }
 
