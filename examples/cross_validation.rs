@@ -1,7 +1,8 @@
 //! How good is a model, and how sure is that? The reference model in stratified 10-fold cross-validation on two
 //! small sets: whether a tumour is benign, and which grower a wine is of.
 //!
-//! What one learns: `cross_validate`, with a scaler that is fitted within each fold; the averaged validation loss.
+//! What one learns: `cross_validate`, with a scaler that is fitted within each fold; the averaged validation loss; a
+//! report for a person to look at, in `target/cross_validation`.
 //!
 //! | arguments | what happens |
 //! | --- | --- |
@@ -38,6 +39,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let best = best.ok_or("no epochs")?;
         println!("{name}: {} samples\n{scores}", data.len());
         println!("averaged validation loss: least, {:.4}, in epoch {best}\n", val_loss[best]);
+
+        let (rows, outputs) = scores.out_of_fold();
+        let place = format!("{HERE}/target/cross_validation/{name}");
+        history.plot(format!("{place}.svg"))?;
+        Report::new(format!("The reference model on {name}"))
+            .seed(0)
+            .setting("folds", folds)
+            .setting("epochs", epochs)
+            .setting("batch size", batch)
+            .cross_validation(&scores)
+            .classification(&outputs, &data.subset(&rows)?)
+            .write(format!("{place}.html"))?;
         results.push(format!("{name} {}", scores.get("accuracy").ok_or("no accuracy")?));
     }
     println!("accuracy over {folds} folds: {}", results.join(", "));
