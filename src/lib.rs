@@ -60,6 +60,10 @@ pub mod prelude {
 #[doc = include_str!("../docs/differentiating-training.md")]
 pub mod differentiating_training {}
 
+/// For those who know Keras: one example in both, what maps to what, and what surprises.
+#[doc = include_str!("../docs/from-keras.md")]
+pub mod from_keras {}
+
 /// A guide: hyperparameter search, with the feature `search`.
 #[cfg(feature = "search")]
 #[doc = include_str!("../docs/search.md")]

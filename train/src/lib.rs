@@ -1,4 +1,4 @@
-//! Training in the words of Keras: `compile`, `fit`, `evaluate`, `predict`; metrics, callbacks, history, charts.
+//! Training in the words of Keras: `compile`, `fit`, `evaluate`, `predict`; metrics, callbacks, cross-validation, reports.
 //!
 //! Any [`Layer`](gradus_nn::Layer) trains by the same [`fit`](Trainer::fit), a
 //! [`Sequential`](gradus_nn::Sequential) or a model of your own.

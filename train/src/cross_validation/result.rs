@@ -96,21 +96,29 @@ impl<T: Float> CrossValidation<T> {
         History { epochs: (0..longest).map(row).collect(), restored: None }
     }
 
-    /// The rows that the folds were judged on and the outputs for them, fold after fold: each sample as seen
-    /// by a model that was not trained on it. With repeated folds a row comes again.
+    /// The rows that the folds were judged on, in the order of the data, and the outputs for them: each sample as
+    /// seen by a model that was not trained on it. With repeated folds a row comes again.
     ///
     /// # Panics
     /// When the models of two folds have outputs of different shapes.
     #[track_caller]
     pub fn out_of_fold(&self) -> (Vec<usize>, Tensor<T>) {
+        let rows = self.folds.iter().flat_map(|fold| &fold.rows);
+        let mut order: Vec<(usize, usize)> = rows.copied().zip(0..).collect();
+        order.sort_unstable();
         let tape = Tape::inference();
-        let parts: Vec<_> =
-            self.folds.iter().map(|fold| tape.constant(fold.predictions.clone())).collect();
-        let rows = self.folds.iter().flat_map(|fold| &fold.rows).copied().collect();
-        match parts.is_empty() {
-            true => (rows, Tensor::full(&[0], T::of(0.0))),
-            false => (rows, tape.concat(&parts, 0).value()),
-        }
+        let parts = self.folds.iter().map(|fold| tape.constant(fold.predictions.clone()));
+        let parts: Vec<_> = parts.collect();
+        let outputs = match parts.is_empty() {
+            true => Tensor::full(&[0], T::of(0.0)),
+            false => tape.concat(&parts, 0).value(),
+        };
+        let (mut shape, all) = (outputs.shape().to_vec(), outputs.to_vec());
+        let width = all.len() / order.len().max(1);
+        let in_order = order.iter().flat_map(|&(_, at)| &all[at * width..][..width]).copied();
+        shape[0] = order.len();
+        let outputs = Tensor::new(&shape, in_order.collect());
+        (order.into_iter().map(|(row, _)| row).collect(), outputs)
     }
 }
 

@@ -125,10 +125,13 @@ fn a_builder_sees_the_training_rows_as_they_are_and_nothing_else() {
         let (Fold { train, .. }, (_, seen)) = fold;
         assert_eq!(seen, data.subset(train).unwrap());
     }
-    let (mut rows, outputs) = found.out_of_fold();
+    let (rows, outputs) = found.out_of_fold();
     assert_eq!(outputs.shape(), [SAMPLES, 1]);
-    rows.sort_unstable();
     assert_eq!(rows, (0..SAMPLES).collect::<Vec<_>>());
+    for fold in found.folds() {
+        let of: Vec<f32> = fold.rows.iter().map(|&row| outputs.at(&[row, 0])).collect();
+        assert_eq!(of, fold.predictions.to_vec());
+    }
 }
 
 #[test]
