@@ -43,7 +43,7 @@ fn labels(n: usize, classes: usize) -> Tensor<i64> {
 }
 
 /// Layers of the given sizes, ReLU between them.
-fn perceptron(sizes: &[usize]) -> Sequential {
+pub fn perceptron(sizes: &[usize]) -> Sequential {
     let last = sizes.len() - 1;
     let mut model = Sequential::new();
     for (at, &units) in sizes.iter().enumerate().skip(1) {

@@ -161,6 +161,12 @@ impl<T: Float> Kernel for Forward<'_, T> {
                 continue;
             }
             let places = tap.places(size);
+            if let (Some(at), [0.0, 0.0]) = (places[0], tap.fraction) {
+                for (y, plane) in out[p..].iter_mut().step_by(count).zip(planes) {
+                    *y = plane[at];
+                }
+                continue;
+            }
             for (y, plane) in out[p..].iter_mut().step_by(count).zip(planes) {
                 *y = T::ZERO;
                 for k in 0..4 {
