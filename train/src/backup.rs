@@ -66,6 +66,10 @@ impl Keep for BackupAndRestore {
     fn within_epochs(&self) -> bool {
         self.batches.is_some()
     }
+    fn foreign(&self) -> TrainError {
+        let why = "it is a safetensors file, but no backup of a run".into();
+        TrainError::Format { path: shown(&self.path), why }
+    }
     fn error(&self, source: StateError) -> TrainError {
         content(&self.path, source)
     }

@@ -101,8 +101,8 @@ pub enum TrainError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file is not of the format that it should have.
-    #[error("{path} is no safetensors file that can be read: {why}")]
+    /// A file is not what it should be.
+    #[error("cannot read {path}: {why}")]
     Format {
         /// The file.
         path: String,

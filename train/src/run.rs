@@ -33,6 +33,8 @@ pub(crate) trait Keep {
     fn is_due(&self, step: u64) -> bool;
     /// Whether it ever does.
     fn within_epochs(&self) -> bool;
+    /// That what is there is no state of a run.
+    fn foreign(&self) -> TrainError;
     /// What is wrong with the state that was there.
     fn error(&self, source: StateError) -> TrainError;
     /// That the state is that of a run in which `what` differs.
@@ -205,7 +207,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
             return self.keep(plan, at);
         };
         if state.take_text("format").ok().as_deref() != Some(FORMAT) {
-            return Err(backup.other("the format"));
+            return Err(backup.foreign());
         }
         let marks = state.part("marks");
         if let Some((what, _)) =

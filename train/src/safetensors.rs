@@ -1,7 +1,7 @@
 //! Named tensors as a safetensors file.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use gradus_autograd::{Element, Tensor};
 use gradus_optim::{Entry, StateDict, StateError};
@@ -75,12 +75,18 @@ pub fn save_safetensors(path: impl AsRef<Path>, tensors: &StateDict) -> Result<(
 /// When there is none, it is malformed, or an entry has a type or a shape that no tensor here has; the error names it.
 pub fn load_safetensors(path: impl AsRef<Path>) -> Result<StateDict, TrainError> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(|source| TrainError::Read { path: shown(path), source })?;
+    let read = || match fs::metadata(path)?.is_file() {
+        true => fs::read(path),
+        // A device or a pipe may never end.
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
+    };
+    let bytes = read().map_err(|source| TrainError::Read { path: shown(path), source })?;
     parse(&bytes).map_err(|why| TrainError::Format { path: shown(path), why })
 }
 
 fn parse(bytes: &[u8]) -> Result<StateDict, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|why| why.to_string())?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|why| format!("it is not a whole safetensors file ({why})"))?;
     let mut tensors = StateDict::new();
     for (name, view) in file.iter() {
         let shape = view.shape();

@@ -59,6 +59,7 @@ fn train(
     let (train, validation) = (data(60, 1), data(30, 2));
     let mut stopping =
         EarlyStopping::monitor("val_loss").patience(EPOCHS - 2).restore_best_weights(true);
+    let mut steps = 0;
     let mut average = Ema::new(0.9).validate(true).overwrite(false);
     let options = Fit::new()
         .epochs(EPOCHS)
@@ -75,11 +76,13 @@ fn train(
         .callback(&mut stopping)
         .callback(CsvLogger::new(folder.join("log.csv")))
         .callback(ModelCheckpoint::new(folder.join("best.safetensors")).best("val_auc"))
+        .callback(Lambda::new().train_end(|state| steps = state.step))
         .callback(last)
         .backup(BackupAndRestore::new(folder.join("backup.safetensors")).every_batches(every));
     let history = model.fit(&train, options)?;
     let bits = |weights: StateDict| format!("{weights:?}");
     Ok([
+        format!("{steps} steps"),
         history.to_csv(),
         format!("{:?} {:?} {:?}", history.kept_epoch(), stopping.best(), stopping.stopped_epoch()),
         bits(Weights::of(&model.model).state_dict()),
@@ -117,6 +120,23 @@ fn a_run_cut_off_at_any_step_ends_with_the_same_bits() {
                 "cut off at {step}, saved every {every}\n{found}\n{expected}"
             );
         }
+    }
+}
+
+/// Cut off when the row of an epoch is already in a file, but not in the backup.
+#[test]
+fn a_run_cut_off_between_its_files_ends_with_the_same_bits() {
+    let whole = Folder::new("whole");
+    let expected = train(model(), &whole, 0, Lambda::new()).unwrap();
+    for cut in [0, 3, EPOCHS - 1] {
+        let folder = Folder::new("between");
+        let fails = Lambda::new().epoch_end(|epoch, _, state| {
+            if epoch == cut {
+                state.fail(TrainError::Option("cut off".into()));
+            }
+        });
+        train(model(), &folder, 0, fails).unwrap_err();
+        assert!(train(model(), &folder, 0, Lambda::new()).unwrap() == expected, "after {cut}");
     }
 }
 
@@ -263,11 +283,14 @@ fn a_wrong_backup_is_an_error_and_loses_nothing() {
         &|s| drop(s.take("optimizer.hyper").unwrap()),
         "FILE: there is no entry `optimizer.hyper`",
     );
-    wrong(&|s| drop(s.take("format").unwrap()), &other("the format"));
+    wrong(
+        &|s| drop(s.take("format").unwrap()),
+        "cannot read FILE: it is a safetensors file, but no backup of a run",
+    );
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let error = refused(&folder, |_| ());
-    assert!(error.starts_with("FILE is no safetensors file that can be read: "), "{error}");
+    assert!(error.starts_with("cannot read FILE: it is not a whole safetensors file ("), "{error}");
 }
 
 /// More epochs than before: a finished run goes on.
