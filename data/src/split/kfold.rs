@@ -67,6 +67,8 @@ impl KFold {
     /// Samples of the same group stay together, in training or in testing: those of one patient,
     /// say, as `groups` has one patient's name for each sample. Large groups are dealt first, each
     /// to the fold that is smallest so far.
+    ///
+    /// Folds within a fold need the groups of its rows: `fold.train.iter().map(|&row| groups[row])`.
     pub fn grouped<G: Ord>(self, groups: impl IntoIterator<Item = G>) -> Self {
         let groups: Vec<G> = groups.into_iter().collect();
         let mut numbers: BTreeMap<&G, usize> = groups.iter().map(|group| (group, 0)).collect();

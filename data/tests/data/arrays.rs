@@ -249,19 +249,25 @@ fn memory_is_asked_for_as_bytes_come_in() {
     assert!(matches!(result, Err(DataError::TooLarge { .. })) && held < 10_000, "{held}");
 }
 
+/// Some bytes of `whole` changed, some cut off.
+fn damaged(whole: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    for _ in 0..1 + rng.below(4) {
+        let place = rng.below(bytes.len());
+        bytes[place] = rng.below(256) as u8;
+    }
+    bytes.truncate(whole.len().saturating_sub(rng.below(3) * rng.below(20)));
+    bytes
+}
+
 #[test]
-fn arbitrary_bytes_never_panic() {
+fn damaged_files_never_panic() {
     let seeds = ["npy/ok_c_f8.npy", "npy/ok_fortran_3d.npy", "idx/ok_type_0b.idx"];
     for (at, file) in seeds.iter().enumerate() {
         let whole = std::fs::read(interop(file)).unwrap();
         let mut rng = Rng::new(at as u64);
         for _ in 0..3000 {
-            let mut bytes = whole.clone();
-            for _ in 0..1 + rng.below(4) {
-                let place = rng.below(bytes.len());
-                bytes[place] = rng.below(256) as u8;
-            }
-            bytes.truncate(whole.len().saturating_sub(rng.below(3) * rng.below(20)));
+            let bytes = damaged(&whole, &mut rng);
             let ((), held) = peak(|| {
                 let _ = Npy::new().read(&bytes[..]);
                 let _ = Idx::new().read(&bytes[..]);
@@ -308,6 +314,23 @@ mod compressed {
             message(data.classes_below(5)),
             "the label of sample 2 is 9: of 5 classes, the last is 4"
         );
+    }
+
+    #[test]
+    fn damaged_archives_never_panic() {
+        let seeds = ["npz/ok_deflated.npz", "npz/ok_numpy_savez.npz", "idx/ok_multi_member.gz"];
+        for (at, file) in seeds.iter().enumerate() {
+            let whole = std::fs::read(interop(file)).unwrap();
+            let mut rng = Rng::new(at as u64);
+            for _ in 0..1000 {
+                let bytes = damaged(&whole, &mut rng);
+                let ((), held) = peak(|| {
+                    let _ = Npz::new().read(std::io::Cursor::new(&bytes));
+                    let _ = Idx::new().read(&bytes[..]);
+                });
+                assert!(held < MOST_HELD, "{held} bytes for {bytes:?}");
+            }
+        }
     }
 
     #[test]
