@@ -33,11 +33,13 @@ pub use functional::per_sample_gradients;
 pub use kernel::resample::resample;
 pub use kernel::resample::{Interpolation, Padding};
 pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
+pub use ops::conv::{Conv, PerAxis};
 pub use ops::fuse::Fuse;
 pub use ops::linear::Activation;
 #[doc(hidden)]
 pub use ops::loss::reshape_hint;
 pub use ops::losses::{ClassOptions, Reduction};
+pub use ops::pool::Pool;
 pub use ops::select::PadMode;
 pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};
 pub use real::{Dual, Literal, Num, Real, Sym};

@@ -133,6 +133,16 @@ ok! {
     triangles: |v| v[0].tril(-1).tanh() + v[0].triu(1) * v[0], [t(&[3,3],1)];
     stack: |v| v[0].tape().stack(&[v[0], v[1], v[0]], 1).tanh(), [t(&[2,2],1), t(&[2,2],2)];
     split: |v| { let parts = v[0].split(&[1, 3], 1); parts[0] * parts[1] + v[0].chunk(3, 1)[1].flatten(0, 1).sum() }, [t(&[2,4],1)];
+    conv1d: |v| v[0].conv1d(v[1], Some(v[2]), Conv::new().stride(2).padding(2).dilation(2).groups(2)), [t(&[2,4,7],1), t(&[2,2,3],2), t(&[2],3)];
+    conv2d: |v| v[0].conv2d(v[1], Some(v[2]), Conv::new().padding([1, 0])), [t(&[2,2,4,3],1), t(&[3,2,3,2],2), t(&[3],3)];
+    conv2d_same: |v| v[0].conv2d(v[1], None, Conv::new().same().stride(2)).tanh(), [t(&[1,2,5,4],1), t(&[2,2,3,2],2)];
+    conv3d: |v| v[0].conv3d(v[1], None, Conv::new().stride([1, 2, 1]).padding([0, 1, 1])), [t(&[1,1,3,4,3],1), t(&[2,1,2,3,2],2)];
+    conv_transpose1d: |v| v[0].conv_transpose1d(v[1], Some(v[2]), Conv::new().stride(3).output_padding(1)), [t(&[1,2,3],1), t(&[2,2,2],2), t(&[2],3)];
+    conv_transpose2d: |v| v[0].conv_transpose2d(v[1], None, Conv::new().stride(2).padding(1).groups(2)).tanh(), [t(&[1,2,3,2],1), t(&[2,2,3,3],2)];
+    max_pool: |v| v[0].max_pool2d(Pool::new(2).stride(1)).tanh() , [t(&[1,2,3,4],1)];
+    max_pool_adaptive: |v| v[0].adaptive_max_pool1d([2]).tanh(), [t(&[2,5],1)];
+    avg_pool: |v| v[0].avg_pool2d(Pool::new(3).stride(2).padding(1).ceil()).tanh(), [t(&[1,2,4,5],1)];
+    avg_pool_adaptive: |v| v[0].adaptive_avg_pool2d([2, 3]).tanh(), [t(&[1,2,5,4],1)];
     unfold: |v| v[0].unfold([2, 2], [1, 2]).tanh(), [t(&[2,2,3,4],1)];
     resize: |v| v[0].resize([5, 3], Interpolation::Bilinear).tanh() * v[0].resize([5, 3], Interpolation::Nearest), [t(&[1,2,3,4],1)];
     jvp: |v| v[0].tanh().jvp(&[v[0]], &[v[1]]), [t(&[3],1), t(&[3],2)];

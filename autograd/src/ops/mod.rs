@@ -6,6 +6,7 @@
 
 mod activations;
 mod arrange;
+pub(crate) mod conv;
 pub(crate) mod dropout;
 mod einsum;
 pub(crate) mod elementwise;
@@ -20,6 +21,7 @@ pub(crate) mod matmul;
 pub(crate) mod norm;
 mod norms;
 mod order;
+pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod resample;
 mod scalars;

@@ -1,0 +1,305 @@
+//! Pooling over the last one to three axes: the largest or the mean of windows.
+
+use super::conv::PerAxis;
+use crate::element::Float;
+use crate::op::{Cotangents, Op, Outputs, Vjp};
+use crate::tape::Var;
+use crate::tensor::{Dims, Tensor};
+
+/// Windows over `D` axes. By default each begins where the one before ends.
+///
+/// ```
+/// use gradus_autograd::{Pool, Tape, Tensor};
+/// let tape = Tape::<f32>::new();
+/// let x = tape.var(Tensor::new(&[1, 1, 4], vec![1., 3., 2., 4.]));
+/// assert_eq!(x.max_pool1d(Pool::new(2)).value().to_vec(), [3., 4.]);
+/// assert_eq!(x.avg_pool1d(Pool::new(2).stride(1)).value().to_vec(), [2., 2.5, 3.]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool<const D: usize> {
+    size: [usize; D],
+    stride: [usize; D],
+    padding: [usize; D],
+    same: bool,
+    ceil: bool,
+    count_padding: bool,
+}
+
+impl<const D: usize> Pool<D> {
+    /// Windows of a size, side by side.
+    pub fn new(size: impl PerAxis<D>) -> Self {
+        let size = size.per_axis();
+        let (padding, stride) = ([0; D], size);
+        Pool { size, stride, padding, same: false, ceil: false, count_padding: true }
+    }
+    /// The step from one window to the next.
+    pub fn stride(self, stride: impl PerAxis<D>) -> Self {
+        Pool { stride: stride.per_axis(), ..self }
+    }
+    /// Places before and after each axis: −∞ for the largest, 0 for a mean, in which they count unless
+    /// [told otherwise](Pool::without_padding).
+    pub fn padding(self, padding: impl PerAxis<D>) -> Self {
+        Pool { padding: padding.per_axis(), ..self }
+    }
+    /// ⌈n / stride⌉ windows along an axis of n, the places that lack shared out before and after, and not counted in
+    /// a mean, as Keras' `same`.
+    pub fn same(self) -> Self {
+        Pool { same: true, count_padding: false, ..self }
+    }
+    /// A last window that goes over the end counts (`ceil_mode`), if it begins inside.
+    pub fn ceil(self) -> Self {
+        Pool { ceil: true, ..self }
+    }
+    /// A mean is over what is there (`count_include_pad=False`).
+    pub fn without_padding(self) -> Self {
+        Pool { count_padding: false, ..self }
+    }
+
+    /// The windows along each axis.
+    #[track_caller]
+    fn windows(&self, what: &str, shape: &[usize]) -> Windows {
+        assert!(
+            self.size.iter().chain(&self.stride).all(|&n| n > 0),
+            "{what}: sizes {:?} and strides {:?} are 1 or more",
+            self.size,
+            self.stride
+        );
+        let axes = (0..D).map(|axis| {
+            let (n, size, stride) = (shape[axis], self.size[axis], self.stride[axis]);
+            let (before, after, count) = if self.same {
+                let count = n.div_ceil(stride);
+                let lack = ((count.max(1) - 1) * stride + size).saturating_sub(n);
+                (lack / 2, lack - lack / 2, count)
+            } else {
+                let padding = self.padding[axis];
+                assert!(
+                    2 * padding <= size,
+                    "{what}: a padding of {padding} is more than half of a window of {size}: it would see nothing else"
+                );
+                let room = (n + 2 * padding).checked_sub(size);
+                let Some(room) = room else {
+                    panic!("{what}: a window of {size} does not fit into {n} along axis {axis}")
+                };
+                let mut count = room / stride + 1;
+                if self.ceil && room % stride > 0 && count * stride < n + padding {
+                    count += 1;
+                }
+                (padding, padding, count)
+            };
+            let window = |i: usize| {
+                let (start, end) = (i * stride, i * stride + size);
+                let inside = start.max(before) - before..(end.max(before) - before).min(n);
+                let weight = match self.count_padding {
+                    true => end.min(before + n + after) - start,
+                    false => inside.len(),
+                };
+                (inside, weight)
+            };
+            (0..count).map(window).collect()
+        });
+        Windows { axes: axes.collect() }
+    }
+}
+
+/// Along each axis, the places of each window and how many it counts as.
+#[derive(Clone, Debug)]
+struct Windows {
+    axes: Vec<Vec<(std::ops::Range<usize>, usize)>>,
+}
+
+impl Windows {
+    /// As many windows as asked for: from ⌊i·n/count⌋ to ⌈(i+1)·n/count⌉.
+    #[track_caller]
+    fn adaptive(what: &str, shape: &[usize], counts: &[usize]) -> Self {
+        let axis = |(&n, &count): (&usize, &usize)| {
+            assert!(n > 0, "{what}: an axis of {shape:?} is empty");
+            let window = |i: usize| {
+                let inside = i * n / count..((i + 1) * n).div_ceil(count);
+                let weight = inside.len();
+                (inside, weight)
+            };
+            (0..count).map(window).collect()
+        };
+        Windows { axes: std::iter::zip(shape, counts).map(axis).collect() }
+    }
+
+    fn shape(&self, of: &Dims) -> Dims {
+        let kept = of.len() - self.axes.len();
+        of[..kept].iter().copied().chain(self.axes.iter().map(Vec::len)).collect()
+    }
+
+    /// Calls `f` for each window with its number, the first place of each of its rows, how long these are, and how
+    /// many places it counts as.
+    fn each(&self, shape: &Dims, mut f: impl FnMut(usize, &[usize], usize, usize)) {
+        let kept = shape.len() - self.axes.len();
+        let mut sizes = [1; 3];
+        sizes[3 - self.axes.len()..].copy_from_slice(&shape[kept..]);
+        let one = vec![(0..1, 1)];
+        let axis = |axis: usize| match (axis + self.axes.len()).checked_sub(3) {
+            Some(axis) => &self.axes[axis],
+            None => &one,
+        };
+        let (mut number, mut rows) = (0, Vec::new());
+        for block in 0..shape[..kept].iter().product::<usize>() {
+            for (z, weight_z) in axis(0) {
+                for (y, weight_y) in axis(1) {
+                    for (x, weight_x) in axis(2) {
+                        rows.clear();
+                        for z in z.clone() {
+                            let first = (block * sizes[0] + z) * sizes[1];
+                            rows.extend(y.clone().map(|y| (first + y) * sizes[2] + x.start));
+                        }
+                        f(number, &rows, x.len(), weight_z * weight_y * weight_x);
+                        number += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The mean of each window.
+#[derive(Debug)]
+struct Mean(Box<Windows>);
+
+/// The counterpart: each number shared out over its window.
+#[derive(Debug)]
+struct Spread {
+    windows: Box<Windows>,
+    shape: Box<Dims>,
+}
+
+impl<T: Float> Op<T> for Mean {
+    fn name(&self) -> &'static str {
+        "avg_pool"
+    }
+    fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
+        let shape = x[0].shape;
+        let x = x[0].contiguous();
+        let x = x.dense();
+        [Tensor::build(self.0.shape(&shape).counted("avg_pool"), |out| {
+            self.0.each(&shape, |number, rows, len, weight| {
+                let sum: T = rows.iter().flat_map(|&row| &x[row..row + len]).copied().sum();
+                out[number] = sum / T::of(weight as f64);
+            });
+        })]
+        .into()
+    }
+    fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let spread = || Spread { windows: self.0.clone(), shape: Box::new(cx.input(0).shape()) };
+        cx.wrt([&|| cx.cotangent().tape().apply(spread(), &[cx.cotangent()])])
+    }
+}
+
+impl<T: Float> Op<T> for Spread {
+    fn name(&self) -> &'static str {
+        "avg_pool_spread"
+    }
+    fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
+        let x = x[0].contiguous();
+        let x = x.dense();
+        [Tensor::build(*self.shape, |out| {
+            out.fill(T::ZERO);
+            self.windows.each(&self.shape, |number, rows, len, weight| {
+                let share = x[number] / T::of(weight as f64);
+                for &row in rows {
+                    out[row..row + len].iter_mut().for_each(|y| *y += share);
+                }
+            });
+        })]
+        .into()
+    }
+    fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let mean = || Mean(self.windows.clone());
+        cx.wrt([&|| cx.cotangent().tape().apply(mean(), &[cx.cotangent()])])
+    }
+}
+
+macro_rules! axes {
+    ($($d:literal $max:ident $avg:ident $adaptive_max:ident $adaptive_avg:ident;)*) => {
+        impl<'t, T: Float> Var<'t, T> {$(
+            #[doc = concat!("The largest element of each window over the last ", $d, " axes. The first of equals gets the \
+                gradient, as in PyTorch; NaN is the largest.")]
+            ///
+            /// # Panics
+            /// When there are fewer axes, a window does not fit, or the padding is more than half of one.
+            #[track_caller]
+            pub fn $max(self, windows: Pool<$d>) -> Var<'t, T> {
+                let sizes = self.last_axes(stringify!($max), $d);
+                self.largest(stringify!($max), &windows.windows(stringify!($max), &sizes))
+            }
+
+            #[doc = concat!("The mean of each window over the last ", $d, " axes.")]
+            ///
+            /// # Panics
+            /// When there are fewer axes, a window does not fit, or the padding is more than half of one.
+            #[track_caller]
+            pub fn $avg(self, windows: Pool<$d>) -> Var<'t, T> {
+                let sizes = self.last_axes(stringify!($avg), $d);
+                let windows = windows.windows(stringify!($avg), &sizes);
+                self.tape().apply(Mean(Box::new(windows)), &[self])
+            }
+
+            #[doc = concat!("The largest element of as many windows as asked for over each of the last ", $d, " axes: \
+                window i of m over n elements is from ⌊i·n/m⌋ to ⌈(i+1)·n/m⌉, as in PyTorch.")]
+            ///
+            /// # Panics
+            /// When there are fewer axes, or one is empty.
+            #[track_caller]
+            pub fn $adaptive_max(self, size: [usize; $d]) -> Var<'t, T> {
+                let sizes = self.last_axes(stringify!($adaptive_max), $d);
+                let windows = Windows::adaptive(stringify!($adaptive_max), &sizes, &size);
+                self.largest(stringify!($adaptive_max), &windows)
+            }
+
+            #[doc = concat!("The mean of as many windows as asked for over each of the last ", $d, " axes; see [`",
+                stringify!($adaptive_max), "`](Var::", stringify!($adaptive_max), ").")]
+            ///
+            /// # Panics
+            /// When there are fewer axes, or one is empty.
+            #[track_caller]
+            pub fn $adaptive_avg(self, size: [usize; $d]) -> Var<'t, T> {
+                let sizes = self.last_axes(stringify!($adaptive_avg), $d);
+                let windows = Windows::adaptive(stringify!($adaptive_avg), &sizes, &size);
+                self.tape().apply(Mean(Box::new(windows)), &[self])
+            }
+        )*}
+    };
+}
+
+axes! {
+    1 max_pool1d avg_pool1d adaptive_max_pool1d adaptive_avg_pool1d;
+    2 max_pool2d avg_pool2d adaptive_max_pool2d adaptive_avg_pool2d;
+    3 max_pool3d avg_pool3d adaptive_max_pool3d adaptive_avg_pool3d;
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The sizes of the last axes.
+    #[track_caller]
+    fn last_axes(self, what: &str, count: usize) -> Dims {
+        let shape = self.shape();
+        assert!(shape.len() >= count, "{what}: {shape:?} has fewer than {count} axes");
+        shape[shape.len() - count..].iter().copied().collect()
+    }
+
+    #[track_caller]
+    fn largest(self, what: &'static str, windows: &Windows) -> Var<'t, T> {
+        let shape = self.shape();
+        let x = self.value().contiguous();
+        let x = x.dense();
+        let places = Tensor::build(windows.shape(&shape).counted(what), |places| {
+            windows.each(&shape, |number, rows, len, _| {
+                let mut best = rows.first().copied().unwrap_or(0);
+                for &row in rows {
+                    for (at, &value) in (row..).zip(&x[row..row + len]) {
+                        if value > x[best] || (value.is_nan() && !x[best].is_nan()) {
+                            best = at;
+                        }
+                    }
+                }
+                places[number] = best as i64;
+            });
+        });
+        self.take(what, places)
+    }
+}
