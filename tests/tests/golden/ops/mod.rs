@@ -12,6 +12,7 @@ mod losses;
 mod norms;
 mod places;
 mod reductions;
+mod space;
 
 use lists::{ELSEWHERE, NOT_YET, OTHER, OTHERWISE};
 
@@ -76,18 +77,27 @@ type Express<T> = for<'a, 't> fn(&On<'a, 't, T>) -> Option<Found<'t, T>>;
 /// Every table that is run.
 fn tables<T: Float>() -> Vec<(&'static str, Express<T>)> {
     vec![
+        ("adaptive_pool2d", space::adaptive_pool::<T>),
         ("activations", elementwise::activations::<T>),
         ("attention", reductions::attention::<T>),
+        ("avg_pool1d", space::avg_pool::<T>),
+        ("avg_pool2d", space::avg_pool::<T>),
         ("batch_norm", norms::batch_norm::<T>),
         ("bce_with_logits", losses::bce_with_logits::<T>),
         ("binary_broadcast", elementwise::binary_broadcast::<T>),
         ("clamp", elementwise::clamp::<T>),
+        ("conv1d", space::conv::<T>),
+        ("conv2d", space::conv::<T>),
+        ("conv3d", space::conv::<T>),
+        ("conv_transpose1d", space::conv_transpose::<T>),
+        ("conv_transpose2d", space::conv_transpose::<T>),
         ("cross_entropy", losses::cross_entropy::<T>),
         ("cumulative", reductions::cumulative::<T>),
         ("einsum", reductions::einsum::<T>),
         ("embedding", places::embedding::<T>),
         ("huber_loss", losses::huber_loss::<T>),
         ("indexing", places::indexing::<T>),
+        ("keras_conv_pool", space::keras::<T>),
         ("keras_batch_norm", norms::keras_batch_norm::<T>),
         ("kl_div", losses::kl_div::<T>),
         ("l1_loss", losses::l1_loss::<T>),
@@ -97,6 +107,8 @@ fn tables<T: Float>() -> Vec<(&'static str, Express<T>)> {
         ("logsumexp_edge", reductions::logsumexp_edge::<T>),
         ("loss_misc", losses::loss_misc::<T>),
         ("matmul", reductions::matmul::<T>),
+        ("max_pool1d", space::max_pool::<T>),
+        ("max_pool2d", space::max_pool::<T>),
         ("mse_loss", losses::mse_loss::<T>),
         ("nll_loss", losses::nll_loss::<T>),
         ("norm_edge", reductions::norm_edge::<T>),
