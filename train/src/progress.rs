@@ -40,7 +40,12 @@ pub(crate) fn folds(folds: usize, wanted: bool) -> ProgressBar {
 /// The bar of a study of so many trials.
 #[cfg(feature = "search")]
 pub(crate) fn study(trials: u64, wanted: bool) -> ProgressBar {
-    bar(trials, "{bar:24} {pos:>4}/{len} trials {elapsed:>4}  {msg}", wanted)
+    let bar = bar(trials, "{bar:24} {pos:>4}/{len} trials {elapsed:>4}  {msg}", wanted);
+    if !bar.is_hidden() {
+        // A trial may take long: the time goes on meanwhile.
+        bar.enable_steady_tick(std::time::Duration::from_secs(1));
+    }
+    bar
 }
 
 fn bar(length: u64, template: &str, wanted: bool) -> ProgressBar {

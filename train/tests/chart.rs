@@ -348,3 +348,19 @@ fn saves_as_a_whole_into_new_folders() {
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
     assert_eq!(chart.save("").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }
+
+#[test]
+fn categories_stand_at_whole_numbers() {
+    let names = ["relu", "a name that is far too long for the room that it has here", "tanh"];
+    let points = [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)];
+    let all = parse(&Chart::new("").x_names(names).points("", points).svg());
+    let texts: Vec<&Element> = all.iter().filter(|element| element.name == "text").collect();
+    let at = |text: &str| texts.iter().find(|t| t.text.starts_with(text)).unwrap().number("x");
+    let [first, second, third] = ["relu", "a name", "tanh"].map(at);
+    assert!((second - first - (third - second)).abs() < PIXEL);
+    let long = texts.iter().find(|t| t.text.starts_with("a name")).unwrap();
+    assert!(long.text.ends_with('…') && long.text.len() < names[1].len());
+    // Half a category is free on both sides: no name is cut off by the edge.
+    let plot = 560.0;
+    assert!((third - first - plot / 3.0 * 2.0 / 1.08).abs() < 1.0, "{first} {third}");
+}

@@ -34,7 +34,7 @@ fn a_file_cut_off_anywhere_leads_to_the_same_study() {
     let text = fs::read(&path).unwrap();
     assert_eq!(text.iter().filter(|&&byte| byte == b'\n').count(), 21);
     let finished = Mutex::new(Vec::new());
-    for end in (0..text.len()).step_by(61).chain([1, text.len() - 1, text.len()]) {
+    for end in (0..text.len()).step_by(197).chain([1, text.len() - 1, text.len()]) {
         fs::write(&path, &text[..end]).unwrap();
         // No trial whose line is whole runs again.
         let lines = text[..end].iter().filter(|&&byte| byte == b'\n').count();
@@ -47,6 +47,8 @@ fn a_file_cut_off_anywhere_leads_to_the_same_study() {
         assert_eq!(finished.lock().unwrap().len(), 20 - lines.saturating_sub(1));
         let again = fs::read_to_string(&path).unwrap();
         assert_eq!(again.lines().count(), 21);
+        let read = study(&path).run(|_| unreachable!("all trials are there")).unwrap();
+        assert_eq!(facts(&read), whole, "cut off after {end} bytes, and read again");
     }
 }
 
@@ -200,7 +202,7 @@ fn a_file_with_bytes_that_were_changed_is_read_or_refused() {
     let text = fs::read(&path).unwrap();
     let mut rng = gradus_autograd::Rng::new(11);
     let (mut read, mut refused) = (0, 0);
-    for _ in 0..400 {
+    for _ in 0..150 {
         let mut text = text.clone();
         for _ in 0..=rng.below(3) {
             let at = rng.below(text.len());
@@ -223,5 +225,5 @@ fn a_file_with_bytes_that_were_changed_is_read_or_refused() {
         }
     }
     // A digit of a score or a name within an error may change unseen.
-    assert!(read > 0 && refused > 200, "{read} {refused}");
+    assert!(read > 0 && refused > 100, "{read} {refused}");
 }

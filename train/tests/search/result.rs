@@ -145,6 +145,19 @@ fn refinement_ends_where_training_diverges_and_keeps_what_it_had() {
         if calls == 3 { Err(HypergradientError::NoSteps) } else { slope(knobs) }
     });
     assert_eq!(refined.unwrap().losses.len(), 2);
+    // What is worse than the start is not taken.
+    let mut calls = 0;
+    let refined = found.refine(&["lr", "beta1"], 3, |knobs| {
+        calls += 1;
+        slope(knobs).map(|mut slope| {
+            slope.loss += f64::from(calls);
+            slope
+        })
+    });
+    let refined = refined.unwrap();
+    let start = found.best().params.get::<f64>("lr").unwrap();
+    assert_eq!((refined.after, refined.losses.len()), (refined.before, 4));
+    assert!((refined.get("lr").unwrap() / start - 1.0).abs() < F64);
     let first = found.refine(&["lr"], 9, |_: &Knobs<f64>| Err(HypergradientError::NoSteps));
     assert!(first.unwrap_err().to_string().starts_with("refining: a run of 0 steps"));
     let space = mixed();
