@@ -101,7 +101,7 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
     /// included) and the metrics of training, those of validation with `val_` before them, and `lr`.
     ///
     /// A run that diverges is no error: as in Keras, it goes on to the last epoch, and the history shows the
-    /// NaN; a callback can stop it ([`State::stop`]).
+    /// NaN; a callback can stop it ([`State::stop`](crate::State::stop)).
     ///
     /// Orders of samples and draws follow from [`Fit::seed`] and the number of the epoch, which counts from 0
     /// in each call: to go on with other ones, call it with another seed.

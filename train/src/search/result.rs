@@ -98,15 +98,15 @@ impl StudyResult {
         text
     }
 
-    /// Writes the table as CSV.
+    /// Writes the table as CSV, and makes the folders above it. The file is there as a whole or not at all.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), SearchError> {
         let path = path.as_ref();
-        std::fs::write(path, self.to_csv()).map_err(|source| SearchError::File {
+        crate::file::write(path, self.to_csv().as_bytes()).map_err(|source| SearchError::File {
             action: "write",
-            path: path.display().to_string(),
+            path: crate::file::shown(path),
             source,
         })
     }
