@@ -69,7 +69,12 @@ pub mod from_keras {}
 #[doc = include_str!("../docs/search.md")]
 pub mod hyperparameter_search {}
 
-/// Compiles and runs the code in the README, a part of which takes the feature `search`.
-#[cfg(all(doctest, feature = "search"))]
+/// A guide: weights as files, and runs that go on after their process was killed, with the feature `weights`.
+#[cfg(feature = "weights")]
+#[doc = include_str!("../docs/checkpoints.md")]
+pub mod checkpoints {}
+
+/// Compiles and runs the code in the README, parts of which take the features `search` and `weights`.
+#[cfg(all(doctest, feature = "search", feature = "weights"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
