@@ -143,6 +143,10 @@ ok! {
     max_pool_adaptive: |v| v[0].adaptive_max_pool1d([2]).tanh(), [t(&[2,5],1)];
     avg_pool: |v| v[0].avg_pool2d(Pool::new(3).stride(2).padding(1).ceil()).tanh(), [t(&[1,2,4,5],1)];
     avg_pool_adaptive: |v| v[0].adaptive_avg_pool2d([2, 3]).tanh(), [t(&[1,2,5,4],1)];
+    layer_norm: |v| v[0].layer_norm(&[2, 3], Some(v[1]), Some(v[2]), 1e-3), [t(&[2,2,3],1), t(&[2,3],2), t(&[2,3],3)];
+    rms_norm: |v| v[0].rms_norm(&[3], Some(v[1]), 1e-3).tanh(), [t(&[2,2,3],1), t(&[3],2)];
+    group_norm: |v| v[0].group_norm(2, Some(v[1]), Some(v[2]), 1e-3), [t(&[2,4,2],1), t(&[4],2), t(&[4],3)];
+    instance_norm: |v| v[0].instance_norm(None, Some(v[1]), 1e-3).tanh(), [t(&[2,2,3],1), t(&[2],2)];
     unfold: |v| v[0].unfold([2, 2], [1, 2]).tanh(), [t(&[2,2,3,4],1)];
     resize: |v| v[0].resize([5, 3], Interpolation::Bilinear).tanh() * v[0].resize([5, 3], Interpolation::Nearest), [t(&[1,2,3,4],1)];
     jvp: |v| v[0].tanh().jvp(&[v[0]], &[v[1]]), [t(&[3],1), t(&[3],2)];

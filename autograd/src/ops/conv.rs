@@ -300,8 +300,11 @@ axes! {
 }
 
 impl<'t, T: Float> Var<'t, T> {
+    /// [`conv1d`](Var::conv1d), [`conv2d`](Var::conv2d) or [`conv3d`](Var::conv3d), by a parameter; `what` is the name
+    /// in errors.
+    #[doc(hidden)]
     #[track_caller]
-    fn conv<const D: usize>(
+    pub fn conv<const D: usize>(
         self,
         what: &str,
         weight: Var<'t, T>,
@@ -344,8 +347,10 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
+    /// The transposed counterpart.
+    #[doc(hidden)]
     #[track_caller]
-    fn conv_transpose<const D: usize>(
+    pub fn conv_transpose<const D: usize>(
         self,
         what: &str,
         weight: Var<'t, T>,

@@ -30,4 +30,5 @@ pub(crate) mod select;
 pub(crate) mod shape;
 pub(crate) mod softmax;
 pub(crate) mod special;
+mod standardise;
 mod take;

@@ -25,6 +25,12 @@ pub struct Pool<const D: usize> {
     count_padding: bool,
 }
 
+impl<const D: usize, S: PerAxis<D>> From<S> for Pool<D> {
+    fn from(size: S) -> Self {
+        Pool::new(size)
+    }
+}
+
 impl<const D: usize> Pool<D> {
     /// Windows of a size, side by side.
     pub fn new(size: impl PerAxis<D>) -> Self {
@@ -225,8 +231,7 @@ macro_rules! axes {
             /// When there are fewer axes, a window does not fit, or the padding is more than half of one.
             #[track_caller]
             pub fn $max(self, windows: Pool<$d>) -> Var<'t, T> {
-                let sizes = self.last_axes(stringify!($max), $d);
-                self.largest(stringify!($max), &windows.windows(stringify!($max), &sizes))
+                self.max_pool(stringify!($max), windows)
             }
 
             #[doc = concat!("The mean of each window over the last ", $d, " axes.")]
@@ -235,9 +240,7 @@ macro_rules! axes {
             /// When there are fewer axes, a window does not fit, or the padding is more than half of one.
             #[track_caller]
             pub fn $avg(self, windows: Pool<$d>) -> Var<'t, T> {
-                let sizes = self.last_axes(stringify!($avg), $d);
-                let windows = windows.windows(stringify!($avg), &sizes);
-                self.tape().apply(Mean(Box::new(windows)), &[self])
+                self.avg_pool(stringify!($avg), windows)
             }
 
             #[doc = concat!("The largest element of as many windows as asked for over each of the last ", $d, " axes: \
@@ -247,9 +250,7 @@ macro_rules! axes {
             /// When there are fewer axes, or one is empty.
             #[track_caller]
             pub fn $adaptive_max(self, size: [usize; $d]) -> Var<'t, T> {
-                let sizes = self.last_axes(stringify!($adaptive_max), $d);
-                let windows = Windows::adaptive(stringify!($adaptive_max), &sizes, &size);
-                self.largest(stringify!($adaptive_max), &windows)
+                self.adaptive_max_pool(stringify!($adaptive_max), size)
             }
 
             #[doc = concat!("The mean of as many windows as asked for over each of the last ", $d, " axes; see [`",
@@ -259,9 +260,7 @@ macro_rules! axes {
             /// When there are fewer axes, or one is empty.
             #[track_caller]
             pub fn $adaptive_avg(self, size: [usize; $d]) -> Var<'t, T> {
-                let sizes = self.last_axes(stringify!($adaptive_avg), $d);
-                let windows = Windows::adaptive(stringify!($adaptive_avg), &sizes, &size);
-                self.tape().apply(Mean(Box::new(windows)), &[self])
+                self.adaptive_avg_pool(stringify!($adaptive_avg), size)
             }
         )*}
     };
@@ -274,6 +273,42 @@ axes! {
 }
 
 impl<'t, T: Float> Var<'t, T> {
+    /// [`max_pool2d`](Var::max_pool2d) and its like, by a parameter; `what` is the name in errors.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn max_pool<const D: usize>(self, what: &'static str, windows: Pool<D>) -> Var<'t, T> {
+        let sizes = self.last_axes(what, D);
+        self.largest(what, &windows.windows(what, &sizes))
+    }
+
+    /// The same for the mean.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn avg_pool<const D: usize>(self, what: &str, windows: Pool<D>) -> Var<'t, T> {
+        let windows = windows.windows(what, &self.last_axes(what, D));
+        self.tape().apply(Mean(Box::new(windows)), &[self])
+    }
+
+    /// The same for a given number of windows.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn adaptive_max_pool<const D: usize>(
+        self,
+        what: &'static str,
+        size: [usize; D],
+    ) -> Var<'t, T> {
+        let windows = Windows::adaptive(what, &self.last_axes(what, D), &size);
+        self.largest(what, &windows)
+    }
+
+    /// The same for their mean.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn adaptive_avg_pool<const D: usize>(self, what: &str, size: [usize; D]) -> Var<'t, T> {
+        let windows = Windows::adaptive(what, &self.last_axes(what, D), &size);
+        self.tape().apply(Mean(Box::new(windows)), &[self])
+    }
+
     /// The sizes of the last axes.
     #[track_caller]
     fn last_axes(self, what: &str, count: usize) -> Dims {
