@@ -1,8 +1,11 @@
 //! Cross-validation: a fresh model for each fold, trained on the other samples and judged on the fold.
 
+use std::any::Any;
 use std::error::Error;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{panic, sync::Mutex, thread};
+use std::thread;
 
 use gradus_autograd::Float;
 use gradus_data::{DataError, Dataset, Fold, Folds, Preprocess};
@@ -189,6 +192,10 @@ impl<'a, M: Layer<T>, T: Float> CrossValidate<'a, M, T> {
     /// # Errors
     /// When the folds cannot be made, and when one of them cannot be preprocessed, built, trained or evaluated. No
     /// further fold is begun then, and the error has those that were finished.
+    ///
+    /// # Panics
+    /// When a fold does, on whichever thread; the message names the fold.
+    #[track_caller]
     pub fn run(self) -> Result<CrossValidation<T>, CrossValidationError<T>> {
         let folds = self.folds.folds(self.data)?;
         let bar = progress::folds(folds.len(), self.progress);
@@ -199,8 +206,9 @@ impl<'a, M: Layer<T>, T: Float> CrossValidate<'a, M, T> {
                 if number >= folds.len() {
                     return;
                 }
-                let result = self.fold(number, &folds, &bar);
-                if result.is_err() {
+                let fold = AssertUnwindSafe(|| self.fold(number, &folds, &bar));
+                let result = panic::catch_unwind(fold);
+                if !matches!(result, Ok(Ok(_))) {
                     // Folds are begun in order, so all before this one come to their end.
                     next.store(folds.len(), Ordering::Relaxed);
                 }
@@ -211,13 +219,7 @@ impl<'a, M: Layer<T>, T: Float> CrossValidate<'a, M, T> {
         };
         match self.threads.min(folds.len()) {
             0 | 1 => work(),
-            threads => thread::scope(|scope| {
-                let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-                let panicked = workers.into_iter().find_map(|worker| worker.join().err());
-                if let Some(panic) = panicked {
-                    panic::resume_unwind(panic);
-                }
-            }),
+            threads => thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work)))),
         }
         bar.finish_and_clear();
 
@@ -226,8 +228,9 @@ impl<'a, M: Layer<T>, T: Float> CrossValidate<'a, M, T> {
         let (mut finished, mut failed) = (Vec::new(), None);
         for (number, result) in done {
             match result {
-                Ok(fold) => finished.push(fold),
-                Err(source) => failed = failed.or(Some((number, source))),
+                Ok(Ok(fold)) => finished.push(fold),
+                Ok(Err(source)) => failed = failed.or(Some((number, source))),
+                Err(payload) => panic_again(payload, number, folds.len()),
             }
         }
         let finished = CrossValidation::new(finished);
@@ -277,6 +280,16 @@ impl<'a, M: Layer<T>, T: Float> CrossValidate<'a, M, T> {
             predictions: trainer.predict(held_out.x())?,
             history,
         })
+    }
+}
+
+/// A panic of a fold at the line that ran them all.
+#[track_caller]
+fn panic_again(payload: Box<dyn Any + Send>, number: usize, folds: usize) -> ! {
+    let text = payload.downcast_ref::<&str>().copied();
+    match text.or(payload.downcast_ref::<String>().map(String::as_str)) {
+        Some(text) => panic!("cross_validate: fold {number} of {folds}: {text}"),
+        None => panic::resume_unwind(payload),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{Chart, CrossValidation, History, Scores, TrainError, file};
 
 mod classes;
 mod numbers;
+mod picture;
 
 /// How many of the worst predictions are shown.
 const WORST: usize = 12;
@@ -105,7 +106,8 @@ impl Report {
     ///
     /// `predictions` are probabilities, or logits if they cannot be probabilities, of shape `[n]`, `[n, 1]` or
     /// `[n, classes]`; the targets of `data` are classes or one-hot rows. Its features are shown as they are here:
-    /// give it data that is not scaled.
+    /// give it data that is not scaled. Samples `[n, height, width]` or `[n, 1 or 3, height, width]` are shown as
+    /// pictures.
     ///
     /// # Panics
     /// When predictions and targets do not fit each other, or a target is no class.
@@ -191,8 +193,20 @@ impl Report {
     }
 }
 
-/// A table, its texts escaped; without columns, the first cell of a row is its heading. Empty without rows.
-fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
+/// What stands in a table: a text, which is escaped, or HTML of our own.
+enum Cell {
+    Text(String),
+    Html(String),
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Cell::Text(text)
+    }
+}
+
+/// A table, the first cell of a row its heading. Empty without rows.
+fn table<C: Into<Cell>>(columns: &[&str], rows: Vec<Vec<C>>) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -202,11 +216,18 @@ fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
         let _ = writeln!(html, "<tr>{}</tr>", cells.collect::<String>());
     }
     for row in rows {
-        let cell = |(at, text): (usize, &String)| match at {
-            0 => format!("<th scope=\"row\">{}</th>", escape(text)),
-            _ => format!("<td>{}</td>", escape(text)),
+        let cell = |(at, cell): (usize, C)| {
+            let inner = match cell.into() {
+                Cell::Text(text) => escape(&text),
+                Cell::Html(html) => html,
+            };
+            match at {
+                0 => format!("<th scope=\"row\">{inner}</th>"),
+                _ => format!("<td>{inner}</td>"),
+            }
         };
-        let _ = writeln!(html, "<tr>{}</tr>", row.iter().enumerate().map(cell).collect::<String>());
+        let cells = row.into_iter().enumerate().map(cell);
+        let _ = writeln!(html, "<tr>{}</tr>", cells.collect::<String>());
     }
     html + "</table></div>\n"
 }
@@ -231,16 +252,24 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The names of the first features, and their numbers in a sample; none where samples are no vectors.
-fn features<T: Float>(data: &Dataset<T>) -> (Vec<String>, impl Fn(usize) -> Vec<String> + '_) {
-    let shown = match data.x().shape() {
+/// What is shown of a sample: its picture, or its first features; the names of the columns, and their cells.
+fn features<T: Float>(data: &Dataset<T>) -> (Vec<String>, impl Fn(usize) -> Vec<Cell> + '_) {
+    let x = data.x();
+    let shown = match x.shape() {
         [_, width] => SHOWN.min(*width),
         _ => 0,
     };
     let name = |at: usize| data.feature_names().get(at).cloned();
-    let names = (0..shown).map(|at| name(at).unwrap_or_else(|| format!("x[{at}]")));
-    let values = move |row| (0..shown).map(|at| number(data.x().at(&[row, at]).to_f64())).collect();
-    (names.collect(), values)
+    let mut names: Vec<String> =
+        (0..shown).map(|at| name(at).unwrap_or_else(|| format!("x[{at}]"))).collect();
+    if picture::picture(x, 0).is_some() {
+        names.push("image".into());
+    }
+    let cells = move |row| {
+        let numbers = (0..shown).map(|at| Cell::Text(number(x.at(&[row, at]).to_f64())));
+        numbers.chain(picture::picture(x, row).map(Cell::Html)).collect()
+    };
+    (names, cells)
 }
 
 /// The `WORST` of `n` samples by a loss; NaN is the worst.

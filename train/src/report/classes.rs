@@ -9,7 +9,7 @@ use crate::chart::escape;
 use crate::metrics::Classified;
 use crate::{Chart, ClassificationReport, ConfusionMatrix, Metric, RocAuc, roc_curve};
 
-use super::{features, figure, number, pre, table, worst};
+use super::{Cell, features, figure, number, pre, table, worst};
 
 /// With more classes, a table of the most frequent confusions stands in for the matrix.
 const MATRIX: usize = 30;
@@ -189,7 +189,7 @@ fn worst_table<T: Float>(read: &Classified, matrix: &ConfusionMatrix, data: &Dat
             number(truth(row)),
             number(probability(rows[row], guess)),
         ];
-        cells.into_iter().chain(values(row)).collect()
+        cells.map(Cell::Text).into_iter().chain(values(row)).collect()
     };
     let worst = worst(rows.len(), |row| 1.0 - truth(row));
     let text = "<p>The samples whose true class was given the least probability.</p>\n";

@@ -6,7 +6,7 @@ use gradus_data::Dataset;
 use crate::metrics::{MeanAbsoluteError, MeanSquaredError, R2};
 use crate::{Chart, Metric};
 
-use super::{DRAWN, features, figure, number, table, worst};
+use super::{Cell, DRAWN, features, figure, number, table, worst};
 
 /// So many targets can be told apart in one chart.
 const LOOKS: usize = 7;
@@ -78,11 +78,13 @@ fn worst_table<T: Float>(
     let columns: Vec<&str> =
         columns.iter().copied().chain(names.iter().map(String::as_str)).collect();
     let line = |at: usize| {
-        let mut cells = vec![(at / width).to_string()];
+        let mut cells = vec![Cell::Text((at / width).to_string())];
         if width > 1 {
-            cells.push((at % width).to_string());
+            cells.push(Cell::Text((at % width).to_string()));
         }
-        cells.extend([truth[at], predicted[at], truth[at] - predicted[at]].map(number));
+        cells.extend(
+            [truth[at], predicted[at], truth[at] - predicted[at]].map(number).map(Cell::Text),
+        );
         cells.extend(values(at / width));
         cells
     };

@@ -238,7 +238,7 @@ fn what_is_wrong_with_folds_options_and_data_is_said() {
 }
 
 #[test]
-#[should_panic(expected = "a model that panics")]
+#[should_panic(expected = "cross_validate: fold 0 of 5: a model that panics")]
 fn a_panic_of_a_fold_is_a_panic_of_the_whole() {
     let data = data();
     let panics = |_: &FoldData<'_>| -> Built { panic!("a model that panics") };

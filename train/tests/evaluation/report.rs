@@ -23,10 +23,10 @@ fn read(name: &str) -> Dataset {
 /// Panics at what is not well-formed, or would be fetched or run.
 fn check(html: &str) {
     let lower = html.to_lowercase();
-    for never in ["<script", "javascript:", "src=", "href=", "@import", "url(", "<link", "onerror"]
-    {
+    for never in ["<script", "javascript:", "href=", "@import", "url(", "<link", "onerror"] {
         assert!(!lower.contains(never), "{never}");
     }
+    assert_eq!(lower.matches("src=").count(), lower.matches("src=\"data:image/").count());
     assert_eq!(lower.matches("http").count(), lower.matches("xmlns=\"http://www.w3.org/").count());
     let mut open: Vec<&str> = Vec::new();
     let mut rest = html.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
@@ -36,7 +36,7 @@ fn check(html: &str) {
         let name = tag.split([' ', '/']).next().unwrap();
         match tag.strip_prefix('/') {
             Some(name) => assert_eq!(open.pop(), Some(name), "closed in order"),
-            None if tag.ends_with('/') || name == "meta" => {}
+            None if tag.ends_with('/') || ["meta", "img"].contains(&name) => {}
             None => open.push(name),
         }
     }
@@ -183,6 +183,24 @@ fn what_is_not_finite_or_missing_makes_a_page_all_the_same() {
     let html = Report::new("").classification(&outputs, &many).to_html();
     check(&html);
     assert!(html.contains("<th scope=\"row\">39</th><td>17</td><td>2</td>"), "{html}");
+}
+
+#[test]
+fn images_are_shown_as_pictures() {
+    let pixel = |at: &[usize]| match (at[0] + at[2] + at[3]) % 4 {
+        0 => 1.0,
+        _ => at[3] as f32 / 20.0,
+    };
+    let x: Tensor = Tensor::from_fn(&[5, 1, 8, 10], pixel);
+    let data = Dataset::new(x, Tensor::from([0.0, 1.0, 0.0, 1.0, 1.0])).unwrap();
+    let outputs = Tensor::from([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.8, 0.2], [0.0, 1.0]]);
+    let report = Report::new("Images").classification(&outputs, &data);
+    let html = report.to_html();
+    check(&html);
+    assert_eq!(html.matches("<img alt=\"sample ").count(), 5);
+    let first = html.find("<img").unwrap();
+    assert!(html[first..].starts_with("<img alt=\"sample 3\" width=\"60\" height=\"48\""));
+    report.write(place("images.html")).unwrap();
 }
 
 #[test]
