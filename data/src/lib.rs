@@ -6,6 +6,7 @@
 //! | [`Csv`], [`Table`] | a reader that would rather fail than guess |
 //! | [`Npy`], `Npz`, [`Idx`], [`Array`] | arrays in files: NumPy's formats, and MNIST's |
 //! | `ImageFolder` | a folder of images for each class; with the feature `images` |
+//! | `save_image` | a picture to look at; with the feature `images` |
 //! | [`Split`] | training, validation and test parts |
 //! | [`Folds`]: [`KFold`], [`LeaveOneOut`], [`ShuffleSplit`], [`TimeSeriesSplit`] | which rows a cross-validation trains and tests on |
 //! | [`Preprocess`]: [`StandardScaler`], [`MinMaxScaler`], [`RobustScaler`], [`OneHotEncoder`], [`OrdinalEncoder`], [`SimpleImputer`] | learnt from the training part alone, applied to all |
@@ -57,6 +58,8 @@ mod file;
 mod image_folder;
 mod prefetch;
 mod preprocess;
+#[cfg(feature = "images")]
+mod save_image;
 mod split;
 
 #[cfg(feature = "compressed")]
@@ -73,4 +76,6 @@ pub use preprocess::{
     MinMaxScaler, OneHotEncoder, OrdinalEncoder, Preprocess, RobustScaler, SimpleImputer,
     StandardScaler, Unknown,
 };
+#[cfg(feature = "images")]
+pub use save_image::save_image;
 pub use split::{Fold, Folds, KFold, LeaveOneOut, ShuffleSplit, Split, TimeSeriesSplit};
