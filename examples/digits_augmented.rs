@@ -23,9 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let augment = Augment::new(0)
         .images([1, 8, 8])
-        .add(augment::RandomTranslation::new(0.1, 0.1))
-        .add(augment::RandomRotation::new(12.0))
-        .add(augment::RandomZoom::new(0.9, 1.15));
+        .add(augment::RandomTranslation::new(0.08, 0.08))
+        .add(augment::RandomRotation::new(10.0))
+        .add(augment::RandomZoom::new(0.9, 1.1));
     let mut accuracies = [Vec::new(), Vec::new()];
     println!("shuffle  fold    plain  augmented");
     for shuffle in 0..shuffles {
@@ -67,8 +67,8 @@ fn run(
     augment: Option<&Augment>,
 ) -> Result<f64, Box<dyn Error>> {
     let mut model = Sequential::new()
-        .add(Dense::new(64).activation(Relu))
-        .add(Dense::new(64).activation(Relu))
+        .add(Dense::new(128).activation(Relu))
+        .add(Dense::new(128).activation(Relu))
         .add(Dense::new(10))
         .build(&[64], seed)?
         .compile(Adam::new(1e-3), SparseCategoricalCrossentropy, &[&Accuracy::new()]);
