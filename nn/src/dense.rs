@@ -1,16 +1,14 @@
 //! The fully connected layer, y = f(x·kernel + bias).
 
-use std::sync::Arc;
-
-use gradus_autograd::{Activation, Float, Initializer, Param, Regularizer, Var};
+use gradus_autograd::{Float, Param, Var};
 use gradus_derive::Module;
 
-use crate::init::{GlorotUniform, Zeros};
+use crate::weights::{Layout, Weights, weight_settings};
 use crate::{BuildError, Layer};
 
 /// y = f(x·kernel + bias): x `[batch.., inputs]`, kernel `[inputs, units]`, bias `[units]`.
 ///
-/// The kernel starts as [`GlorotUniform`], the bias as zeros, as in Keras.
+/// The kernel starts as [`GlorotUniform`](crate::init::GlorotUniform), the bias as zeros, as in Keras.
 ///
 /// ```
 /// use gradus_autograd::{Activation, Module, Tape, Tensor};
@@ -31,26 +29,15 @@ pub struct Dense<T: Float = f32> {
 #[derive(Clone, Debug)]
 struct Settings<T: Float> {
     units: usize,
-    use_bias: bool,
-    activation: Activation,
-    kernel_initializer: Arc<dyn Initializer<T>>,
-    bias_initializer: Arc<dyn Initializer<T>>,
-    kernel_regularizer: Option<Arc<dyn Regularizer<T>>>,
-    bias_regularizer: Option<Arc<dyn Regularizer<T>>>,
+    weights: Weights<T>,
 }
+
+weight_settings!([T: Float] Dense<T>);
 
 impl<T: Float> Dense<T> {
     /// A layer with `units` outputs; its inputs follow when the model is built, or from [`Dense::inputs`].
     pub fn new(units: usize) -> Self {
-        let settings = Settings {
-            units,
-            use_bias: true,
-            activation: Activation::Identity,
-            kernel_initializer: Arc::new(GlorotUniform),
-            bias_initializer: Arc::new(Zeros),
-            kernel_regularizer: None,
-            bias_regularizer: None,
-        };
+        let settings = Settings { units, weights: Weights::new(Layout::InputsOutputs) };
         Dense { kernel: None, bias: None, settings }
     }
 
@@ -62,60 +49,11 @@ impl<T: Float> Dense<T> {
         self
     }
 
-    /// Sets the activation; the default is none.
-    pub fn activation(self, activation: Activation) -> Self {
-        self.with(|s| s.activation = activation)
-    }
-
-    /// Leaves the bias out.
-    pub fn no_bias(self) -> Self {
-        self.with(|s| s.use_bias = false)
-    }
-
-    /// How the kernel starts.
-    pub fn kernel_initializer(self, initializer: impl Initializer<T> + 'static) -> Self {
-        self.with(|s| s.kernel_initializer = Arc::new(initializer))
-    }
-
-    /// How the bias starts.
-    pub fn bias_initializer(self, initializer: impl Initializer<T> + 'static) -> Self {
-        self.with(|s| s.bias_initializer = Arc::new(initializer))
-    }
-
-    /// A penalty on the kernel.
-    pub fn kernel_regularizer(self, regularizer: impl Regularizer<T> + 'static) -> Self {
-        self.with(|s| s.kernel_regularizer = Some(Arc::new(regularizer)))
-    }
-
-    /// A penalty on the bias.
-    pub fn bias_regularizer(self, regularizer: impl Regularizer<T> + 'static) -> Self {
-        self.with(|s| s.bias_regularizer = Some(Arc::new(regularizer)))
-    }
-
-    /// Changes the settings; parameters that are there already keep their values.
-    fn with(mut self, change: impl FnOnce(&mut Settings<T>)) -> Self {
-        change(&mut self.settings);
-        let s = &self.settings;
-        self.kernel = self.kernel.map(|kernel| {
-            kernel
-                .initialized_by(s.kernel_initializer.clone())
-                .regularized(s.kernel_regularizer.clone())
-        });
-        self.bias = self.bias.filter(|_| s.use_bias).map(|bias| {
-            bias.initialized_by(s.bias_initializer.clone()).regularized(s.bias_regularizer.clone())
-        });
-        self
-    }
-
     #[track_caller]
     fn make(&mut self, inputs: usize) {
-        let s = &self.settings;
-        let kernel = Param::drawn(&[inputs, s.units], s.kernel_initializer.clone());
-        self.kernel = Some(kernel.regularized(s.kernel_regularizer.clone()));
-        self.bias = s.use_bias.then(|| {
-            let bias = Param::drawn(&[s.units], s.bias_initializer.clone());
-            bias.regularized(s.bias_regularizer.clone())
-        });
+        let Settings { units, weights } = &self.settings;
+        self.kernel = Some(weights.kernel(&[inputs, *units]));
+        self.bias = weights.bias(*units);
     }
 }
 
@@ -132,7 +70,7 @@ impl<T: Float> Layer<T> for Dense<T> {
         };
         let tape = x.tape();
         let bias = self.bias.as_ref().map(|bias| tape.param(bias));
-        x.linear(tape.param(kernel), bias, self.settings.activation)
+        x.linear(tape.param(kernel), bias, self.settings.weights.activation)
     }
 
     fn build(&mut self, input: &[usize]) -> Result<(), BuildError> {

@@ -73,6 +73,16 @@ impl<T: Float> Initializer<T> for Zeros {
     }
 }
 
+/// All ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Ones;
+
+impl<T: Float> Initializer<T> for Ones {
+    fn sample(&self, shape: &[usize], _: &mut Rng) -> Tensor<T> {
+        Tensor::ones(shape)
+    }
+}
+
 /// All the same number.
 #[derive(Clone, Copy, Debug)]
 pub struct Constant(pub f64);
@@ -171,4 +181,163 @@ scaled! {
     HeNormal: |i, _| 2.0 / i, truncated_normal;
     /// Plain normal with variance 2/fan-in: PyTorch's `kaiming_normal_` for ReLU.
     KaimingNormal: |i, _| 2.0 / i, normal;
+    /// Uniform with variance 1/fan-in (LeCun et al. 1998).
+    LecunUniform: |i, _| 1.0 / i, uniform;
+    /// Truncated normal with variance 1/fan-in, as Keras and JAX; for SELU.
+    LecunNormal: |i, _| 1.0 / i, truncated_normal;
+}
+
+/// What a variance is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FanMode {
+    /// The number of inputs of a unit: values keep their size.
+    In,
+    /// The number of units that an input goes to: gradients keep theirs.
+    Out,
+    /// The mean of both.
+    Average,
+}
+
+/// How values are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Evenly.
+    Uniform,
+    /// Normal.
+    Normal,
+    /// Normal within two standard deviations, with the variance asked for after the cut.
+    TruncatedNormal,
+}
+
+/// Variance `scale` / fan, with the fan and the distribution of choice: what all of Glorot's, He's and LeCun's are
+/// instances of (Keras' `VarianceScaling`; PyTorch's `kaiming_*_` with `scale` = gain²).
+#[derive(Clone, Copy, Debug)]
+pub struct VarianceScaling {
+    /// The variance times the fan.
+    pub scale: f64,
+    /// Which fan.
+    pub mode: FanMode,
+    /// Which distribution.
+    pub distribution: Distribution,
+}
+
+impl<T: Float> Initializer<T> for VarianceScaling {
+    fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T> {
+        let (inputs, outputs) = fans(shape);
+        let fan = match self.mode {
+            FanMode::In => inputs,
+            FanMode::Out => outputs,
+            FanMode::Average => (inputs + outputs) / 2.0,
+        };
+        let std = (self.scale / fan.max(1.0)).sqrt();
+        match self.distribution {
+            Distribution::Uniform => uniform(shape, std, rng),
+            Distribution::Normal => normal(shape, std, rng),
+            Distribution::TruncatedNormal => truncated_normal(shape, std, rng),
+        }
+    }
+}
+
+/// `gain` times a matrix with orthonormal columns, or rows if these are fewer; `[.., inputs, outputs]` as
+/// `[..·inputs, outputs]` (Saxe et al. 2013). By the Gram-Schmidt process, twice over, of normal numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Orthogonal {
+    /// What the orthonormal matrix is multiplied with.
+    pub gain: f64,
+}
+
+impl Default for Orthogonal {
+    fn default() -> Self {
+        Orthogonal { gain: 1.0 }
+    }
+}
+
+impl<T: Float> Initializer<T> for Orthogonal {
+    fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T> {
+        let columns = shape.last().copied().unwrap_or(1).max(1);
+        let rows = shape.iter().product::<usize>() / columns;
+        let (count, length) = (rows.min(columns), rows.max(columns));
+        let mut all: Vec<Vec<f64>> = Vec::with_capacity(count);
+        while all.len() < count {
+            let mut v: Vec<f64> = (0..length).map(|_| rng.normal()).collect();
+            for _ in 0..2 {
+                for u in &all {
+                    let dot: f64 = std::iter::zip(u, &v).map(|(u, v)| u * v).sum();
+                    std::iter::zip(&mut v, u).for_each(|(v, u)| *v -= dot * u);
+                }
+            }
+            let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            if norm > 1e-6 {
+                v.iter_mut().for_each(|x| *x /= norm);
+                all.push(v);
+            }
+        }
+        let mut at = 0;
+        Tensor::from_fn(shape, |_| {
+            let (row, column) = (at / columns, at % columns);
+            at += 1;
+            let x = if rows >= columns { all[column][row] } else { all[row][column] };
+            T::of(x * self.gain)
+        })
+    }
+}
+
+/// `gain` on the diagonal of a matrix, and zeros (Keras' `Identity`, PyTorch's `eye_`).
+#[derive(Clone, Copy, Debug)]
+pub struct Eye {
+    /// The number on the diagonal.
+    pub gain: f64,
+}
+
+impl<T: Float> Initializer<T> for Eye {
+    fn sample(&self, shape: &[usize], _: &mut Rng) -> Tensor<T> {
+        Tensor::from_fn(shape, |at| match at {
+            [.., row, column] if row == column => T::of(self.gain),
+            _ => T::ZERO,
+        })
+    }
+}
+
+/// A kernel `[.., inputs, outputs]` of a convolution that hands on its channels: 1 in the middle of each (PyTorch's
+/// `dirac_`).
+#[derive(Clone, Copy, Debug)]
+pub struct Dirac;
+
+impl<T: Float> Initializer<T> for Dirac {
+    fn sample(&self, shape: &[usize], _: &mut Rng) -> Tensor<T> {
+        let field = shape.len().saturating_sub(2);
+        Tensor::from_fn(shape, |at| {
+            let centre = (0..field).all(|axis| at[axis] == shape[axis] / 2);
+            let same = at.len() >= 2 && at[field] == at[field + 1];
+            if centre && same { T::ONE } else { T::ZERO }
+        })
+    }
+}
+
+/// Normal numbers, of which in each column the part `sparsity` is 0 (Martens 2010).
+#[derive(Clone, Copy, Debug)]
+pub struct Sparse {
+    /// The part of each column that is 0.
+    pub sparsity: f64,
+    /// The standard deviation of the others.
+    pub std: f64,
+}
+
+impl<T: Float> Initializer<T> for Sparse {
+    fn sample(&self, shape: &[usize], rng: &mut Rng) -> Tensor<T> {
+        let columns = shape.last().copied().unwrap_or(1).max(1);
+        let rows = shape.iter().product::<usize>() / columns;
+        let zeros = ((rows as f64 * self.sparsity).ceil() as usize).min(rows);
+        let mut x = vec![0.0; rows * columns];
+        x.iter_mut().for_each(|x| *x = self.std * rng.normal());
+        for column in 0..columns {
+            // The first few of the rows in any order.
+            let mut order: Vec<usize> = (0..rows).collect();
+            for k in 0..zeros {
+                order.swap(k, k + rng.below(rows - k));
+                x[order[k] * columns + column] = 0.0;
+            }
+        }
+        Tensor::new(shape, x.into_iter().map(T::of).collect())
+    }
 }

@@ -99,6 +99,19 @@ impl<T: Float> Layer<T> for Activation {
             Activation::Gelu => "gelu",
             Activation::Softplus => "softplus",
             Activation::Softmax => "softmax",
+            Activation::LogSoftmax => "log_softmax",
+            Activation::GeluTanh => "gelu_tanh",
+            Activation::Silu => "silu",
+            Activation::Mish => "mish",
+            Activation::Elu => "elu",
+            Activation::Selu => "selu",
+            Activation::LeakyRelu => "leaky_relu",
+            Activation::Hardtanh => "hardtanh",
+            Activation::Relu6 => "relu6",
+            Activation::Hardsigmoid => "hardsigmoid",
+            Activation::Hardswish => "hardswish",
+            Activation::Softsign => "softsign",
+            Activation::LogSigmoid => "log_sigmoid",
         }
     }
 }

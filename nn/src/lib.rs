@@ -4,7 +4,10 @@
 //! | --- | --- |
 //! | [`Layer`] | a module that maps a variable to a variable; a model of your own is one, too |
 //! | [`Sequential`] | layers in a row, sizes inferred on [`build`](Sequential::build) |
-//! | [`Dense`], [`BatchNorm`], [`Dropout`], [`Activation`] | layers |
+//! | [`Dense`], [`Conv2d`] and its like, [`Flatten`], [`Reshape`], [`Residual`], [`Lambda`] | layers |
+//! | [`BatchNorm`], [`LayerNorm`], [`GroupNorm`], [`RmsNorm`], [`Dropout`] | norms, and noise |
+//! | [`MaxPool2d`] and its like, [`GlobalAvgPool`], [`Upsample`] | other sizes |
+//! | [`Activation`], [`PRelu`] | functions between layers |
 //! | [`init`] | how parameters get their first values |
 //! | [`regularizers`] | penalties on parameters |
 //! | [`losses`] | what training makes small |
@@ -13,21 +16,37 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod arrange;
 mod batch_norm;
+mod conv;
 mod dense;
 mod dropout;
 pub mod init;
 mod layer;
 pub mod losses;
+mod norms;
+mod pooling;
 pub mod regularizers;
 mod sequential;
 mod summary;
+mod weights;
 
+pub use arrange::{Flatten, Lambda, PRelu, Reshape, Residual, Upsample};
 pub use batch_norm::BatchNorm;
+pub use conv::{
+    Conv1d, Conv2d, Conv3d, ConvNd, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
+    ConvTransposeNd,
+};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use gradus_autograd::Activation;
 pub use layer::{BuildError, Layer};
+pub use norms::{GroupNorm, LayerNorm, RmsNorm};
+pub use pooling::{
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool,
+    AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d, AvgPool, AvgPool1d, AvgPool2d,
+    AvgPool3d, GlobalAvgPool, GlobalMaxPool, MaxPool, MaxPool1d, MaxPool2d, MaxPool3d,
+};
 pub use regularizers::penalty;
 pub use sequential::Sequential;
 pub use summary::summary;

@@ -33,6 +33,32 @@ pub enum Activation {
     Softplus,
     /// e^x / Σ e^x over the last axis.
     Softmax,
+    /// Its logarithm.
+    LogSoftmax,
+    /// GELU in the form with tanh.
+    GeluTanh,
+    /// x·sigmoid(x), also called swish.
+    Silu,
+    /// x·tanh(softplus(x))
+    Mish,
+    /// x, or e^x − 1 below 0.
+    Elu,
+    /// ELU scaled so that it normalises itself.
+    Selu,
+    /// x, or x/100 below 0, as PyTorch; [`Var::leaky_relu`] takes another slope.
+    LeakyRelu,
+    /// Between −1 and 1.
+    Hardtanh,
+    /// Between 0 and 6.
+    Relu6,
+    /// Between 0 and 1, x/6 + 1/2.
+    Hardsigmoid,
+    /// x·hardsigmoid(x)
+    Hardswish,
+    /// x / (1 + |x|)
+    Softsign,
+    /// ln sigmoid(x)
+    LogSigmoid,
 }
 
 impl Activation {
@@ -47,6 +73,19 @@ impl Activation {
             Activation::Gelu => x.gelu(),
             Activation::Softplus => x.softplus(),
             Activation::Softmax => x.softmax(-1),
+            Activation::LogSoftmax => x.log_softmax(-1),
+            Activation::GeluTanh => x.gelu_tanh(),
+            Activation::Silu => x.silu(),
+            Activation::Mish => x.mish(),
+            Activation::Elu => x.elu(1.0),
+            Activation::Selu => x.selu(),
+            Activation::LeakyRelu => x.leaky_relu(0.01),
+            Activation::Hardtanh => x.hardtanh(),
+            Activation::Relu6 => x.relu6(),
+            Activation::Hardsigmoid => x.hardsigmoid(),
+            Activation::Hardswish => x.hardswish(),
+            Activation::Softsign => x.softsign(),
+            Activation::LogSigmoid => x.log_sigmoid(),
         }
     }
 

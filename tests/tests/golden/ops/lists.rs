@@ -8,14 +8,9 @@ pub const NOT_YET: &[Listed] = &[];
 /// Tables of which nothing is run here.
 pub const OTHER: &[(&str, &str)] = &[
     ("cnn_training", "no convolution yet"),
-    ("group_norm", "no group norm yet"),
-    ("instance_norm", "no instance norm yet"),
-    ("keras_norm", "no layer or group norm yet"),
     ("keras_rnn", "no recurrent layers yet"),
-    ("layer_norm", "no layer norm yet"),
     ("lbfgs", "no L-BFGS yet"),
     ("multihead_attention", "no attention yet"),
-    ("rms_norm", "no such norm yet"),
     ("rnn_cells", "no recurrent layers yet"),
     ("rnn_layers", "no recurrent layers yet"),
 ];

@@ -1,4 +1,4 @@
-//! Batch normalisation.
+//! Normalisation.
 
 use gradus_autograd::{Float, Var};
 use gradus_tests::golden::Array;
@@ -54,4 +54,45 @@ pub fn keras_batch_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>
         ("moving_variance_after", running(old("moving_variance"), &numbers(var), weight)),
     ];
     Some(Found { vars: vec![("y", y)], facts })
+}
+
+/// A parameter of a case that may be missing.
+fn maybe<'t, T: Float>(on: &On<'_, 't, T>, name: &str) -> Option<Var<'t, T>> {
+    on.has(name).then(|| on.var(name))
+}
+
+pub fn layer_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
+    let (x, axes) = (on.var("x"), on.number("k", 1.0) as usize);
+    let shape = x.shape()[x.rank() - axes..].to_vec();
+    let epsilon = on.number("eps", 1e-5);
+    Found::y(x.layer_norm(&shape, maybe(on, "w"), maybe(on, "b"), epsilon))
+}
+
+pub fn group_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
+    let groups = on.number("g", 1.0) as usize;
+    Found::y(on.var("x").group_norm(groups, maybe(on, "w"), maybe(on, "b"), 1e-5))
+}
+
+pub fn instance_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
+    Found::y(on.var("x").instance_norm(maybe(on, "w"), maybe(on, "b"), 1e-5))
+}
+
+pub fn rms_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
+    let x = on.var("x");
+    let n = x.shape()[x.rank() - 1];
+    // PyTorch's default is the spacing of the numbers at 1.
+    Found::y(x.rms_norm(&[n], maybe(on, "w"), on.number("eps", f64::EPSILON)))
+}
+
+/// Keras has the channels last.
+pub fn keras_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
+    let (x, gamma, beta) = (on.var("x"), maybe(on, "gamma"), maybe(on, "beta"));
+    let n = x.shape()[x.rank() - 1];
+    Found::y(match on.text("kind") {
+        "LayerNormalization" => x.layer_norm(&[n], gamma, beta, 1e-3),
+        _ => {
+            let groups = on.number("groups", 1.0) as usize;
+            x.transpose(1, 2).group_norm(groups, gamma, beta, 1e-3).transpose(1, 2)
+        }
+    })
 }
