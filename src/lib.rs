@@ -39,18 +39,24 @@ pub use gradus_autograd::fused;
 /// What nearly every program uses.
 pub mod prelude {
     pub use crate::autograd::Activation::{
-        self, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh,
+        self, Elu, Gelu, GeluTanh, Identity, LeakyRelu, LogSoftmax, Mish, Relu, Selu, Sigmoid,
+        Silu, Softmax, Softplus, Tanh,
     };
     pub use crate::autograd::check::gradcheck;
     pub use crate::autograd::{
-        Cotangents, Float, Fuse, Gradients, Literal, Module, Op, Outputs, Param, Real, Rng, Rule,
-        Tape, Tensor, Var, Vjp, fused,
+        ClassOptions, Conv, Cotangents, Float, Fuse, Gradients, Literal, Module, Op, Outputs,
+        PadMode, Param, Pool, Real, Reduction, Rng, Rule, Tape, Tensor, Var, Vjp, fused,
     };
     pub use crate::data::*;
     pub use crate::nn::init::*;
     pub use crate::nn::losses::*;
     pub use crate::nn::regularizers::{L1, L1L2, L2, penalty};
-    pub use crate::nn::{BatchNorm, Dense, Dropout, Layer, Sequential, summary};
+    pub use crate::nn::{
+        AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d,
+        Conv3d, ConvTranspose1d, ConvTranspose2d, Dense, Dropout, Flatten, GlobalAvgPool,
+        GlobalMaxPool, GroupNorm, Lambda, Layer, LayerNorm, MaxPool1d, MaxPool2d, PRelu, Reshape,
+        Residual, RmsNorm, Sequential, Upsample, summary,
+    };
     pub use crate::optim::{Adam, AdamW, Clip, Schedule, Sgd, Step};
     pub use crate::train::*;
     pub use gradus_derive::Module;

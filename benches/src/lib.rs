@@ -9,7 +9,10 @@ use gradus_autograd::{
     Module, Param, Rng, Tape, Tensor, Var, fused,
 };
 use gradus_nn::regularizers::{L1, L2};
-use gradus_nn::{BatchNorm, Dense, Dropout, Layer, Sequential, init::GlorotUniform, penalty};
+use gradus_nn::{
+    BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Layer, MaxPool2d, Residual,
+    Sequential, init::GlorotUniform, penalty,
+};
 use gradus_optim::{Adam, AdamW, Positive, Sgd, Step, Unroll, hypergradient};
 
 /// One step; returns the loss, so that nothing can be left out.
@@ -19,13 +22,15 @@ pub type Workload = Box<dyn FnMut() -> f32 + Send>;
 pub type Make = fn() -> Workload;
 
 /// All workloads by name, in the order of the table; made when called.
-pub const ALL: [(&str, Make); 10] = [
+pub const ALL: [(&str, Make); 12] = [
     ("tiny", tiny),
     ("seed", seed),
     ("mlp_small", mlp_small),
     ("mlp", mlp),
     ("mlp_tuned", mlp_tuned),
     ("wide", wide),
+    ("cnn", cnn),
+    ("resblock", resblock),
     ("scalar", scalar),
     ("elementwise", elementwise),
     ("infer1", infer1),
@@ -130,6 +135,46 @@ pub fn wide() -> Workload {
         let tape = Tape::training(0);
         let loss = model.forward(tape.constant(x.clone())).mse(tape.constant(y.clone()));
         sgd.step(&mut model, &loss.backward());
+        loss.item()
+    })
+}
+
+/// 1×28×28: two convolutions of 3×3 with ReLU and max-pooling, 16 and 32 filters, dense 128 and 10; cross-entropy, batch
+/// 64, Adam.
+pub fn cnn() -> Workload {
+    let conv = |filters| Conv2d::new(filters, 3).padding(1).activation(Relu);
+    let model = Sequential::new()
+        .add(conv(16))
+        .add(MaxPool2d::new(2))
+        .add(conv(32))
+        .add(MaxPool2d::new(2))
+        .add(Flatten)
+        .add(Dense::new(128).activation(Relu))
+        .add(Dense::new(10));
+    images(model, &[64, 1, 28, 28], Adam::new(1e-3))
+}
+
+/// 64×32×32, batch 16: a residual block of two convolutions of 64 to 64 with batch norm, global mean, dense 10;
+/// cross-entropy, SGD with momentum.
+pub fn resblock() -> Workload {
+    let conv = || Conv2d::new(64, 3).padding(1).no_bias();
+    let block = Sequential::new().add(conv()).add(BatchNorm::pytorch()).add(Relu).add(conv());
+    let model = Sequential::new()
+        .add(Residual::new(block.add(BatchNorm::pytorch())))
+        .add(Relu)
+        .add(GlobalAvgPool)
+        .add(Dense::new(10));
+    images(model, &[16, 64, 32, 32], Sgd::new(1e-3).momentum(0.9))
+}
+
+/// A classifier of images.
+fn images(model: Sequential, shape: &[usize], mut optimizer: impl Step<f32> + 'static) -> Workload {
+    let mut model = model.build(&shape[1..], 1).unwrap_or_else(|error| panic!("{error}"));
+    let (x, y) = (randn(shape, 1), labels(shape[0], 10));
+    Box::new(move || {
+        let tape = Tape::training(0);
+        let loss = model.forward(tape.constant(x.clone())).cross_entropy(&y);
+        optimizer.step(&mut model, &loss.backward());
         loss.item()
     })
 }

@@ -35,8 +35,8 @@ pub use backup::BackupAndRestore;
 #[cfg(feature = "weights")]
 pub use callbacks::ModelCheckpoint;
 pub use callbacks::{
-    Callback, CsvLogger, EarlyStopping, Ema, Lambda, LearningRateScheduler, ReduceLROnPlateau,
-    State, TensorBoard, TerminateOnNan,
+    Callback, CsvLogger, EarlyStopping, Ema, LambdaCallback, LearningRateScheduler,
+    ReduceLROnPlateau, State, TensorBoard, TerminateOnNan,
 };
 pub use chart::Chart;
 pub use cross_validation::{

@@ -12,28 +12,28 @@ type OnEnd<'a, T> = Box<dyn FnMut(&mut State<'_, T>) + 'a>;
 /// Calls closures, as Keras' `LambdaCallback`.
 ///
 /// ```
-/// use gradus_train::Lambda;
+/// use gradus_train::LambdaCallback;
 /// let mut losses = Vec::new();
-/// let note = Lambda::<f32>::new().epoch_end(|_epoch, scores, _state| losses.push(scores.loss()));
+/// let note = LambdaCallback::<f32>::new().epoch_end(|_epoch, scores, _state| losses.push(scores.loss()));
 /// # drop(note);
 /// ```
-pub struct Lambda<'a, T: Float = f32> {
+pub struct LambdaCallback<'a, T: Float = f32> {
     epoch_begin: Option<OnBegin<'a, T>>,
     batch_end: Option<OnBatch<'a, T>>,
     epoch_end: Option<OnEpoch<'a, T>>,
     train_end: Option<OnEnd<'a, T>>,
 }
 
-impl<T: Float> Default for Lambda<'_, T> {
+impl<T: Float> Default for LambdaCallback<'_, T> {
     fn default() -> Self {
-        Lambda::new()
+        LambdaCallback::new()
     }
 }
 
-impl<'a, T: Float> Lambda<'a, T> {
+impl<'a, T: Float> LambdaCallback<'a, T> {
     /// With none.
     pub fn new() -> Self {
-        Lambda { epoch_begin: None, batch_end: None, epoch_end: None, train_end: None }
+        LambdaCallback { epoch_begin: None, batch_end: None, epoch_end: None, train_end: None }
     }
     /// Before each epoch: `|epoch, state| …`.
     pub fn epoch_begin(mut self, f: impl FnMut(usize, &mut State<'_, T>) + 'a) -> Self {
@@ -57,7 +57,7 @@ impl<'a, T: Float> Lambda<'a, T> {
     }
 }
 
-impl<T: Float> Callback<T> for Lambda<'_, T> {
+impl<T: Float> Callback<T> for LambdaCallback<'_, T> {
     fn epoch_begin(&mut self, epoch: usize, state: &mut State<'_, T>) {
         if let Some(f) = &mut self.epoch_begin {
             f(epoch, state);

@@ -20,7 +20,7 @@ mod watch;
 pub use csv_logger::CsvLogger;
 pub use early_stopping::EarlyStopping;
 pub use ema::Ema;
-pub use lambda::Lambda;
+pub use lambda::LambdaCallback;
 #[cfg(feature = "weights")]
 pub use model_checkpoint::ModelCheckpoint;
 pub use plateau::ReduceLROnPlateau;

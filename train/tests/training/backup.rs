@@ -76,7 +76,7 @@ fn train(
         .callback(&mut stopping)
         .callback(CsvLogger::new(folder.join("log.csv")))
         .callback(ModelCheckpoint::new(folder.join("best.safetensors")).best("val_auc"))
-        .callback(Lambda::new().train_end(|state| steps = state.step))
+        .callback(LambdaCallback::new().train_end(|state| steps = state.step))
         .callback(last)
         .backup(BackupAndRestore::new(folder.join("backup.safetensors")).every_batches(every));
     let history = model.fit(&train, options)?;
@@ -95,8 +95,8 @@ fn train(
 }
 
 /// Fails in the given step.
-fn fails_at<'a>(step: u64) -> Lambda<'a> {
-    Lambda::new().batch_end(move |_, _, state| {
+fn fails_at<'a>(step: u64) -> LambdaCallback<'a> {
+    LambdaCallback::new().batch_end(move |_, _, state| {
         if state.step == step {
             state.fail(TrainError::Option("cut off".into()));
         }
@@ -107,14 +107,14 @@ fn fails_at<'a>(step: u64) -> Lambda<'a> {
 #[test]
 fn a_run_cut_off_at_any_step_ends_with_the_same_bits() {
     let whole = Folder::new("whole");
-    let expected = train(model(), &whole, 0, Lambda::new()).unwrap();
+    let expected = train(model(), &whole, 0, LambdaCallback::new()).unwrap();
     assert!(expected.contains("0.007"), "the schedule and the plateau are at work");
     for every in [0, 1, 3, 5] {
         for step in (1..=(EPOCHS * STEPS) as u64).step_by(if every == 3 { 3 } else { 11 }) {
             let folder = Folder::new("cut");
             let error = train(model(), &folder, every, fails_at(step)).unwrap_err();
             assert_eq!(error.to_string(), "fit: cut off");
-            let found = train(model(), &folder, every, Lambda::new()).unwrap();
+            let found = train(model(), &folder, every, LambdaCallback::new()).unwrap();
             assert!(
                 found == expected,
                 "cut off at {step}, saved every {every}\n{found}\n{expected}"
@@ -127,16 +127,19 @@ fn a_run_cut_off_at_any_step_ends_with_the_same_bits() {
 #[test]
 fn a_run_cut_off_between_its_files_ends_with_the_same_bits() {
     let whole = Folder::new("whole");
-    let expected = train(model(), &whole, 0, Lambda::new()).unwrap();
+    let expected = train(model(), &whole, 0, LambdaCallback::new()).unwrap();
     for cut in [0, 3, EPOCHS - 1] {
         let folder = Folder::new("between");
-        let fails = Lambda::new().epoch_end(|epoch, _, state| {
+        let fails = LambdaCallback::new().epoch_end(|epoch, _, state| {
             if epoch == cut {
                 state.fail(TrainError::Option("cut off".into()));
             }
         });
         train(model(), &folder, 0, fails).unwrap_err();
-        assert!(train(model(), &folder, 0, Lambda::new()).unwrap() == expected, "after {cut}");
+        assert!(
+            train(model(), &folder, 0, LambdaCallback::new()).unwrap() == expected,
+            "after {cut}"
+        );
     }
 }
 
@@ -144,12 +147,12 @@ fn a_run_cut_off_between_its_files_ends_with_the_same_bits() {
 #[test]
 fn a_run_that_gets_one_step_further_each_time() {
     let whole = Folder::new("whole");
-    let expected = train(model(), &whole, 0, Lambda::new()).unwrap();
+    let expected = train(model(), &whole, 0, LambdaCallback::new()).unwrap();
     let folder = Folder::new("steps");
     for step in 2..=(EPOCHS * STEPS) as u64 {
         train(model(), &folder, 1, fails_at(step)).unwrap_err();
     }
-    assert!(train(model(), &folder, 1, Lambda::new()).unwrap() == expected);
+    assert!(train(model(), &folder, 1, LambdaCallback::new()).unwrap() == expected);
     // It has ended: its result comes back at once, and no step is taken.
     assert!(train(model(), &folder, 1, fails_at(1)).unwrap() == expected);
 }
@@ -161,10 +164,10 @@ fn trained_hyperparameters_are_taken_up_too() {
         compiled(AdamW::new(0.01).tuned_by(outer).positive(|h| &mut h.lr))
     };
     let whole = Folder::new("whole");
-    let expected = train(tuned(), &whole, 0, Lambda::new()).unwrap();
+    let expected = train(tuned(), &whole, 0, LambdaCallback::new()).unwrap();
     let folder = Folder::new("tuned");
     train(tuned(), &folder, 2, fails_at(29)).unwrap_err();
-    assert!(train(tuned(), &folder, 2, Lambda::new()).unwrap() == expected);
+    assert!(train(tuned(), &folder, 2, LambdaCallback::new()).unwrap() == expected);
 }
 
 /// In a process of its own, see below: trains slowly enough to be killed, and writes down what came of it.
@@ -172,7 +175,8 @@ fn trained_hyperparameters_are_taken_up_too() {
 #[ignore = "it is the child of another test"]
 fn child() {
     let Some(folder) = env::var_os("GRADUS_CHILD").map(Folder::at) else { return };
-    let slow = Lambda::new().batch_end(|_, _, _| std::thread::sleep(Duration::from_millis(2)));
+    let slow =
+        LambdaCallback::new().batch_end(|_, _, _| std::thread::sleep(Duration::from_millis(2)));
     let result = train(model(), &folder, 3, slow).unwrap();
     fs::write(folder.join("result"), result).unwrap();
 }

@@ -178,7 +178,7 @@ fn a_column_that_is_not_there() {
 fn nan_ends_training_with_its_batch() {
     let mut steps = 0;
     let mut model = line().compile(Sgd::new(1e200), MeanSquaredError, &[]);
-    let count = Lambda::new().batch_end(|_, _, state| steps = state.step);
+    let count = LambdaCallback::new().batch_end(|_, _, state| steps = state.step);
     let options = quiet(5).callback(TerminateOnNan).callback(count);
     let history = model.fit(&data(), options).unwrap();
     assert_eq!((history.epochs().len(), steps), (1, 2));
@@ -188,13 +188,13 @@ fn nan_ends_training_with_its_batch() {
 #[test]
 fn an_error_of_a_callback_ends_training_and_the_history_stays() {
     let mut heard = Vec::new();
-    let fails = Lambda::new().epoch_end(|epoch, _, state| {
+    let fails = LambdaCallback::new().epoch_end(|epoch, _, state| {
         if epoch == 1 {
             state.fail(TrainError::Option("first".into()));
             state.fail(TrainError::Option("second".into()));
         }
     });
-    let hears = Lambda::new().epoch_end(|epoch, _, _| heard.push(epoch));
+    let hears = LambdaCallback::new().epoch_end(|epoch, _, _| heard.push(epoch));
     let mut model = line().compile(Sgd::new(0.1), MeanSquaredError, &[]);
     let error = model.fit(&data(), quiet(5).callback(fails).callback(hears)).unwrap_err();
     assert_eq!(error.to_string(), "fit: first");
@@ -206,7 +206,7 @@ fn an_error_of_a_callback_ends_training_and_the_history_stays() {
 fn closures_are_called_in_their_places() {
     let calls = std::cell::RefCell::new(Vec::new());
     let note = |text: String| calls.borrow_mut().push(text);
-    let lambda = Lambda::new()
+    let lambda = LambdaCallback::new()
         .epoch_begin(|epoch, state| note(format!("begin {epoch}, step {}", state.step)))
         .batch_end(|batch, loss, _| note(format!("batch {batch} {}", loss.is_finite())))
         .epoch_end(|epoch, scores, state| {
@@ -230,7 +230,7 @@ fn moving_averages() {
     const DECAY: f64 = 0.75;
     let (mut after, mut before_end) = (Vec::new(), Vec::new());
     let mut ema = Ema::new(DECAY);
-    let notes = Lambda::new()
+    let notes = LambdaCallback::new()
         .batch_end(|_, _, state| after.push(weights(state.model)))
         .train_end(|state| before_end = weights(state.model));
     let mut model = line().compile(Sgd::new(0.1), MeanSquaredError, &[]);
@@ -276,7 +276,7 @@ fn the_history_as_a_file_that_grows() {
     let path = folder.join("logs/history.csv");
     let mut lengths = Vec::new();
     let read = || fs::read_to_string(&path).unwrap();
-    let grows = Lambda::new().epoch_end(|_, _, _| lengths.push(read().lines().count()));
+    let grows = LambdaCallback::new().epoch_end(|_, _, _| lengths.push(read().lines().count()));
     let mut model = line().compile(Sgd::new(0.1), MeanSquaredError, &[]);
     let options = quiet(3).callback(CsvLogger::new(&path)).callback(grows);
     let history = model.fit(&data(), options).unwrap();

@@ -80,8 +80,7 @@ pub fn instance_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
 pub fn rms_norm<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     let x = on.var("x");
     let n = x.shape()[x.rank() - 1];
-    // PyTorch's default is the spacing of the numbers at 1.
-    Found::y(x.rms_norm(&[n], maybe(on, "w"), on.number("eps", f64::EPSILON)))
+    Found::y(x.rms_norm(&[n], maybe(on, "w"), on.number("eps", 1e-6)))
 }
 
 /// Keras has the channels last.
