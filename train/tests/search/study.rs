@@ -127,3 +127,73 @@ fn a_study_within_a_trial() {
     let scores: Vec<f64> = found.trials().iter().filter_map(|trial| trial.score).collect();
     assert_eq!(scores, (0..5).map(inner).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_callback_reports_epochs_and_says_what_it_cannot_report() {
+    use gradus_autograd::{Module, Tensor};
+    use gradus_nn::{Dense, losses::MeanSquaredError};
+    use gradus_optim::Sgd;
+    use gradus_train::{Accuracy, Compile, Fit};
+
+    let x = Tensor::linspace(-1.0, 1.0, 8).reshape(&[8, 1]);
+    let data = gradus_data::Dataset::<f32>::new(x.clone(), x.map(|x| 2.0 * x)).unwrap();
+    let space = || Space::new().log_uniform("lr", 1e-3, 1.0);
+    let fit = |trial: &mut Trial<'_>, column: &str| -> Outcome {
+        let model = Dense::new(1).inputs(1).init(1);
+        let lr = trial.get("lr")?;
+        let mut model = model.compile(Sgd::new(lr), MeanSquaredError, &[&Accuracy::new()]);
+        let options = Fit::new().epochs(4).progress(false).callback(trial.callback(column));
+        Ok(model.fit(&data, options)?.column("loss").iter().sum())
+    };
+    let study = Study::minimize(space()).trials(3).progress(false);
+    let found = study.run(|trial| fit(trial, "loss")).unwrap();
+    for trial in found.trials() {
+        assert_eq!(trial.reports.iter().map(|report| report.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(trial.score, Some(trial.reports.iter().map(|report| report.1).sum()));
+    }
+    // Pruned after one epoch: training stops there, whatever the objective then returns.
+    #[derive(Debug)]
+    struct Never;
+    impl Scheduler for Never {
+        fn prunes(&self, trial: &Running<'_>) -> bool {
+            trial.number > 0
+        }
+    }
+    let found = Study::minimize(space()).scheduler(Never).trials(3).progress(false);
+    let found = found.run(|trial| fit(trial, "loss")).unwrap();
+    let ends: Vec<_> = found.trials().iter().map(|t| (&t.state, t.reports.len())).collect();
+    assert_eq!(
+        ends,
+        [(&TrialState::Complete, 4), (&TrialState::Pruned, 1), (&TrialState::Pruned, 1)]
+    );
+    assert_eq!(found.trials()[1].score, Some(found.trials()[1].reports[0].1));
+
+    let says = |column: &str, times: usize| {
+        let error = study.run(|trial| {
+            for _ in 1..times {
+                fit(trial, column)?;
+            }
+            fit(trial, column)
+        });
+        error.unwrap_err().to_string()
+    };
+    let none = "none of the 3 trial(s) was completed: trial 0 failed: ";
+    assert_eq!(
+        says("val_loss", 1),
+        format!("{none}Trial::callback: there is no `val_loss` to watch; there are loss, accuracy")
+    );
+    assert_eq!(
+        says("accuracy", 1),
+        format!(
+            "{none}fit: the study minimizes its score, but reports `accuracy`, which training maximizes: \
+             report another column, or turn the study round"
+        )
+    );
+    assert_eq!(
+        says("loss", 2),
+        format!(
+            "{none}fit: the trial has reports already; `loss` of a second training would be taken for a \
+             continuation: report the mean of several trainings by `Trial::report`"
+        )
+    );
+}
