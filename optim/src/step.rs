@@ -33,7 +33,7 @@ pub trait Step<T: Float>: Send {
     /// with them, and two models with the same paths would share theirs.
     ///
     /// # Errors
-    /// With [clipping](Optimizer::clip), when a gradient is NaN or infinite.
+    /// With [clipping](crate::Optimizer::clip), when a gradient is NaN or infinite.
     ///
     /// # Panics
     /// When no gradient belongs to a parameter of the model: a clone has parameters of its own.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gradus_autograd::{Element, Module, Param, Tensor};
+use gradus_autograd::{Element, Module, Param, Rng, Tensor};
 use gradus_optim::{Entry, StateDict, StateError};
 use gradus_train::{TrainError, Weights, load_safetensors, save_safetensors};
 use serde_json::Value;
@@ -111,6 +111,34 @@ fn shapes_that_no_tensor_has() {
     let header = r#"{"flag":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}}"#;
     let error = load_safetensors(written(&folder, header, &[7])).unwrap_err();
     assert!(error.to_string().ends_with("the byte 7 is no truth value"), "{error}");
+}
+
+/// Files with a few bytes changed, cut or doubled: read or refused, and never a panic.
+#[test]
+fn damaged_files_are_read_or_refused() {
+    let folder = Folder::new("damaged");
+    let path = folder.join("damaged.safetensors");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/safetensors");
+    let whole = ["ok_basic", "ok_scalar_empty", "ok_unicode_names", "ok_nan_inf"];
+    let whole = whole.map(|name| fs::read(source.join(format!("{name}.safetensors"))).unwrap());
+    let (mut rng, mut refused) = (Rng::new(11), 0);
+    for number in 0..4000 {
+        let mut bytes = whole[number % whole.len()].clone();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(bytes.len());
+            match rng.below(6) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes.insert(at, b"0123456789[]{},:\""[rng.below(17)]),
+                2 => drop(bytes.remove(at)),
+                3 => bytes[at] = bytes[at].wrapping_add(1),
+                4 => bytes[at] ^= 1 << rng.below(8),
+                _ => bytes[at] = b"0123456789[]{},:\""[rng.below(17)],
+            }
+        }
+        fs::write(&path, &bytes).unwrap();
+        refused += usize::from(load_safetensors(&path).is_err());
+    }
+    assert!((1000..4000).contains(&refused), "{refused} of 4000 are refused");
 }
 
 fn model() -> Vec<Param<f32>> {
