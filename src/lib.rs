@@ -70,6 +70,10 @@ pub mod differentiating_training {}
 #[doc = include_str!("../docs/from-keras.md")]
 pub mod from_keras {}
 
+/// For those who know PyTorch: what is called what.
+#[doc = include_str!("../docs/names.md")]
+pub mod names {}
+
 /// A guide: hyperparameter search, with the feature `search`.
 #[cfg(feature = "search")]
 #[doc = include_str!("../docs/search.md")]
