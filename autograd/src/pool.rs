@@ -13,9 +13,42 @@ use crate::element::Element;
 const MOST_KEPT: usize = 1 << 30;
 const CLASSES: usize = 160;
 
+/// Where a buffer of several cache lines begins, in bytes: a vector register is as long as a line, and one that
+/// straddles two takes twice the time to load. A large allocation begins 16 bytes behind such a place.
+const LINE: usize = 64;
+
+/// A buffer: a part of an allocation.
+pub(crate) struct Buffer<T> {
+    data: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Element> Buffer<T> {
+    fn new(len: usize) -> Self {
+        let spare = LINE / size_of::<T>() - 1;
+        if len <= spare {
+            return Buffer { data: vec![T::default(); len], start: 0, len };
+        }
+        let data = vec![T::default(); len + spare];
+        let start = data.as_ptr().align_offset(LINE).min(spare);
+        Buffer { data, start, len }
+    }
+
+    #[inline(always)]
+    fn as_slice(&self) -> &[T] {
+        &self.data[self.start..self.start + self.len]
+    }
+
+    #[inline(always)]
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.data[self.start..self.start + self.len]
+    }
+}
+
 /// One thread's free buffers of one element type.
 pub struct Pool<T> {
-    free: [Vec<Arc<Vec<T>>>; CLASSES],
+    free: [Vec<Arc<Buffer<T>>>; CLASSES],
     kept: usize,
 }
 
@@ -35,16 +68,16 @@ impl<T: Element> Pool<T> {
         Pool { free: [const { Vec::new() }; CLASSES], kept: 0 }
     }
 
-    fn take(&mut self, class: usize) -> Option<Arc<Vec<T>>> {
+    fn take(&mut self, class: usize) -> Option<Arc<Buffer<T>>> {
         let buffer = self.free[class].pop()?;
-        self.kept -= buffer.len() * size_of::<T>();
+        self.kept -= buffer.len * size_of::<T>();
         Some(buffer)
     }
 
-    fn keep(&mut self, buffer: Arc<Vec<T>>) {
-        let (class, size) = class(buffer.len());
+    fn keep(&mut self, buffer: Arc<Buffer<T>>) {
+        let (class, size) = class(buffer.len);
         let bytes = size * size_of::<T>();
-        if size == buffer.len() && self.kept + bytes <= MOST_KEPT {
+        if size == buffer.len && self.kept + bytes <= MOST_KEPT {
             self.kept += bytes;
             self.free[class].push(buffer);
         }
@@ -57,7 +90,7 @@ impl<T: Element> Pool<T> {
 pub(crate) enum Storage<T: Element> {
     One([T; 1]),
     /// `None` while being dropped, and when the value was [released](Storage::release).
-    Many(Option<Arc<Vec<T>>>),
+    Many(Option<Arc<Buffer<T>>>),
 }
 
 impl<T: Element> Storage<T> {
@@ -68,13 +101,16 @@ impl<T: Element> Storage<T> {
         }
         let (class, size) = class(len);
         let pooled = T::with_pool(|pool| pool.take(class)).flatten();
-        Storage::Many(Some(pooled.unwrap_or_else(|| Arc::new(vec![T::default(); size]))))
+        Storage::Many(Some(pooled.unwrap_or_else(|| Arc::new(Buffer::new(size)))))
     }
 
     pub(crate) fn from_vec(data: Vec<T>) -> Self {
         match data[..] {
             [one] => Storage::One([one]),
-            _ => Storage::Many(Some(Arc::new(data))),
+            _ => {
+                let len = data.len();
+                Storage::Many(Some(Arc::new(Buffer { data, start: 0, len })))
+            }
         }
     }
 
@@ -94,7 +130,7 @@ impl<T: Element> Storage<T> {
     pub(crate) fn as_slice(&self) -> &[T] {
         match self {
             Storage::One(one) => one,
-            Storage::Many(Some(many)) => many,
+            Storage::Many(Some(many)) => many.as_slice(),
             Storage::Many(None) => &[],
         }
     }
@@ -104,7 +140,7 @@ impl<T: Element> Storage<T> {
     pub(crate) fn unique(&mut self) -> Option<&mut [T]> {
         match self {
             Storage::One(one) => Some(one),
-            Storage::Many(many) => Some(Arc::get_mut(many.as_mut()?)?),
+            Storage::Many(many) => Some(Arc::get_mut(many.as_mut()?)?.as_mut_slice()),
         }
     }
 }
@@ -148,6 +184,16 @@ mod tests {
             last = (at, size);
         }
         assert!(class(1 << 40).0 < CLASSES);
+    }
+
+    #[test]
+    fn buffers_begin_with_a_cache_line() {
+        for len in [16, 17, 100, 1000, 100_000, 10_000_000] {
+            let buffer = Storage::<f32>::stale(len);
+            assert_eq!(buffer.as_slice().as_ptr().align_offset(LINE), 0, "{len}");
+            assert!(buffer.as_slice().len() >= len);
+        }
+        assert_eq!(Storage::<f64>::stale(3).as_slice().len(), 3);
     }
 
     #[test]
