@@ -8,6 +8,7 @@
 //! | [`BatchNorm`], [`LayerNorm`], [`GroupNorm`], [`RmsNorm`], [`Dropout`] | norms, and noise |
 //! | [`MaxPool2d`] and its like, [`GlobalAvgPool`], [`Upsample`] | other sizes |
 //! | [`Activation`], [`PRelu`] | functions between layers |
+//! | [`Embedding`], [`PositionalEncoding`], [`Rnn`], [`Lstm`], [`Gru`], [`MultiHeadAttention`] | layers for sequences |
 //! | [`init`] | how parameters get their first values |
 //! | [`regularizers`] | penalties on parameters |
 //! | [`losses`] | what training makes small |
@@ -21,14 +22,18 @@ mod batch_norm;
 mod conv;
 mod dense;
 mod dropout;
+mod embedding;
 pub mod init;
 mod layer;
 pub mod losses;
 mod norms;
 mod pooling;
+mod positional_encoding;
+pub mod recurrent;
 pub mod regularizers;
 mod sequential;
 mod summary;
+mod transformer;
 mod weights;
 
 pub use arrange::{Flatten, Lambda, PRelu, Reshape, Residual, Upsample};
@@ -39,6 +44,7 @@ pub use conv::{
 };
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use gradus_autograd::Activation;
 pub use layer::{BuildError, Layer};
 pub use norms::{GroupNorm, LayerNorm, RmsNorm};
@@ -47,6 +53,9 @@ pub use pooling::{
     AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d, AvgPool, AvgPool1d, AvgPool2d,
     AvgPool3d, GlobalAvgPool, GlobalMaxPool, MaxPool, MaxPool1d, MaxPool2d, MaxPool3d,
 };
+pub use positional_encoding::PositionalEncoding;
+pub use recurrent::{Gru, Lstm, Rnn};
 pub use regularizers::penalty;
 pub use sequential::Sequential;
 pub use summary::summary;
+pub use transformer::MultiHeadAttention;

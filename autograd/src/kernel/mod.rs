@@ -4,6 +4,7 @@
 //! the result has the same bits for any number of threads (work is cut by its size alone, and sums
 //! are combined in a fixed order), and no kernel allocates but from the pool.
 
+pub(crate) mod attention;
 pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod factor;

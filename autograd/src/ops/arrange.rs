@@ -1,5 +1,6 @@
 //! Other arrangements of the same elements, from those in `shape.rs`, and parts under a mask.
 
+use super::shape::Split;
 use crate::element::Float;
 use crate::tape::{Tape, Var};
 use crate::tensor::layout::axis_at;
@@ -58,12 +59,10 @@ impl<'t, T: Float> Var<'t, T> {
             "split: sizes {sizes:?} do not add up to the {} of axis {axis} of {shape:?}",
             shape[at]
         );
-        let (mut parts, mut start) = (Vec::with_capacity(sizes.len()), 0);
-        for size in sizes {
-            parts.push(self.slice(axis, start..start + size));
-            start += size;
+        if sizes.is_empty() {
+            return vec![];
         }
-        parts
+        self.tape().apply_all(Split { axis: at, sizes: sizes.into() }, &[self]).to_vec()
     }
 
     /// At most `count` parts along an axis, all of one size but for the last, which may be smaller, as in PyTorch.

@@ -6,6 +6,7 @@
 
 mod activations;
 mod arrange;
+mod attention;
 pub(crate) mod conv;
 pub(crate) mod dropout;
 mod einsum;
@@ -17,6 +18,7 @@ mod linalg;
 pub(crate) mod linear;
 pub(crate) mod loss;
 pub(crate) mod losses;
+mod lstm;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 mod norms;

@@ -179,6 +179,33 @@ impl<T: Float> Op<T> for Concat {
     }
 }
 
+/// Parts along one axis, all of which together are the whole: their cotangents are written once, next to each other,
+/// where those of slices would each be surrounded by zeros and added up.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub axis: usize,
+    pub sizes: Box<[usize]>,
+}
+
+impl<T: Float> Op<T> for Split {
+    fn name(&self) -> &'static str {
+        "split"
+    }
+    fn forward(&self, x: &[&Tensor<T>]) -> Outputs<T> {
+        let mut start = 0;
+        let part = |&size: &usize| {
+            start += size;
+            x[0].slice(self.axis as isize, start - size..start)
+        };
+        self.sizes.iter().map(part).collect()
+    }
+    fn vjp<'t>(&self, cx: &Vjp<'_, 't, T>) -> Cotangents<'t, T> {
+        let parts: SmallVec<[Var<T>; 4]> =
+            (0..self.sizes.len()).map(|part| cx.cotangent_of(part)).collect();
+        cx.wrt([&|| cx.input(0).tape().concat(&parts, self.axis as isize)])
+    }
+}
+
 impl<'t, T: Float> Var<'t, T> {
     /// `x` before and after along one axis.
     pub(super) fn surround(self, axis: usize, before: usize, after: usize, x: f64) -> Var<'t, T> {

@@ -8,11 +8,7 @@ pub const NOT_YET: &[Listed] = &[];
 /// Tables of which nothing is run here.
 pub const OTHER: &[(&str, &str)] = &[
     ("cnn_training", "no convolution yet"),
-    ("keras_rnn", "no recurrent layers yet"),
     ("lbfgs", "no L-BFGS yet"),
-    ("multihead_attention", "no attention yet"),
-    ("rnn_cells", "no recurrent layers yet"),
-    ("rnn_layers", "no recurrent layers yet"),
 ];
 
 /// Tables that another file runs.
@@ -27,10 +23,14 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
     ("keras_lr_schedules", "../../optim/tests/schedules.rs"),
     ("keras_metrics", "training/metrics.rs"),
     ("keras_optimizers", "golden/optim.rs"),
+    ("keras_rnn", "../../nn/tests/sequence/golden.rs"),
     ("least_squares_training", "golden/training.rs"),
     ("lr_schedules", "../../optim/tests/schedules.rs"),
     ("mlp_bn_training", "golden/training.rs"),
+    ("multihead_attention", "../../nn/tests/sequence/golden.rs"),
     ("optimizers", "golden/optim.rs"),
+    ("rnn_cells", "../../nn/tests/sequence/golden.rs"),
+    ("rnn_layers", "../../nn/tests/sequence/golden.rs"),
 ];
 
 /// Corners at which NUMERICS chooses another derivative than PyTorch: table, case, row, input, the

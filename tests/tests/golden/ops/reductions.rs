@@ -128,15 +128,6 @@ pub fn softmax<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
 
 pub fn attention<'t, T: Float>(on: &On<'_, 't, T>) -> Option<Found<'t, T>> {
     let [q, k, v] = ["q", "k", "v"].map(|name| on.var(name));
-    let width = q.shape()[q.rank() - 1] as f64;
-    let mut scores = q.matmul(k.transpose(-1, -2)) / width.sqrt();
-    if on.has("mask") {
-        scores = scores + on.var("mask");
-    }
-    if on.case.flag("causal", false) {
-        let (rows, columns) = (q.shape()[1], k.shape()[1]);
-        let seen = Tensor::<bool>::from_fn(&[rows, columns], |at| at[1] <= at[0]);
-        scores = on.tape.where_(&seen, scores, on.tape.number(f64::NEG_INFINITY));
-    }
-    Found::y(scores.softmax(-1).matmul(v))
+    let mask = on.has("mask").then(|| on.var("mask"));
+    Found::y(q.attention(k, v, mask, on.case.flag("causal", false), 0.0))
 }

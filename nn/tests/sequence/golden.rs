@@ -1,0 +1,252 @@
+//! Layers against the tables of PyTorch and Keras, outputs and all gradients.
+
+use gradus_autograd::{Module, Path, Tape, Tensor, Var};
+use gradus_nn::{Embedding, Gru, Layer, Lstm, MultiHeadAttention, Rnn};
+use serde_json::Value;
+
+use super::assert_close;
+
+/// |found − expected|, relative to max(1, |expected|).
+const CLOSE: f64 = 1e-10;
+
+pub fn cases(name: &str) -> Vec<Value> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()["cases"].as_array().unwrap().clone()
+}
+
+pub fn array(value: &Value) -> Tensor<f64> {
+    let list = |name: &str| value[name].as_array().unwrap().iter();
+    let shape: Vec<usize> = list("shape").map(|n| n.as_u64().unwrap() as usize).collect();
+    Tensor::new(&shape, list("data").map(|x| x.as_f64().unwrap()).collect())
+}
+
+/// Which blocks of rows of a PyTorch parameter are which of a Keras one.
+fn blocks(x: &Tensor<f64>, order: &[usize]) -> Tensor<f64> {
+    let size = x.shape()[0] / order.len();
+    let tape = Tape::inference();
+    let parts: Vec<_> =
+        order.iter().map(|&at| tape.constant(x.slice(0, at * size..(at + 1) * size))).collect();
+    tape.concat(&parts, 0).value()
+}
+
+/// A model with parameters from a case, run, and its gradients compared.
+pub struct Run<'a> {
+    pub case: &'a Value,
+    /// The name of an input of the table for the path of a parameter.
+    pub named: &'a dyn Fn(&str) -> String,
+    /// The value of a parameter from that of the table.
+    pub read: &'a dyn Fn(&str, &Tensor<f64>) -> Tensor<f64>,
+}
+
+impl Run<'_> {
+    /// `f` gives the outputs by name.
+    pub fn check<M: Module<f64>>(
+        &self,
+        mut model: M,
+        inputs: &[&str],
+        f: impl for<'t> Fn(&M, &'t Tape<f64>, &[Var<'t, f64>]) -> Vec<(&'static str, Var<'t, f64>)>,
+    ) {
+        let (case, name) = (self.case, self.case["name"].as_str().unwrap());
+        let value = |group: &str, name: &str| array(&case[group][name]);
+        model.visit_mut(Path::root(), &mut |path, param| {
+            let path = path.to_string();
+            param.set((self.read)(&path, &value("inputs", &(self.named)(&path))));
+        });
+        let tape = Tape::new();
+        let vars: Vec<_> = inputs.iter().map(|&name| tape.var(value("inputs", name))).collect();
+        let outputs = f(&model, &tape, &vars);
+        let mut loss = tape.number(0.0);
+        for (output, y) in outputs {
+            assert_close(&format!("{name} {output}"), &y.value(), &value("outputs", output), CLOSE);
+            loss = loss + (y * tape.constant(value("cotangents", output))).sum();
+        }
+        let gradients = loss.backward();
+        for (&input, &var) in inputs.iter().zip(&vars) {
+            let what = format!("{name} gradient of {input}");
+            assert_close(&what, &gradients[var], &value("grads", input), CLOSE);
+        }
+        for (path, param) in model.params() {
+            let expected = (self.read)(&path, &value("grads", &(self.named)(&path)));
+            let found = gradients.param(param).unwrap();
+            assert_close(&format!("{name} gradient of {path}"), found, &expected, CLOSE);
+        }
+    }
+}
+
+fn size(case: &Value, name: &str) -> usize {
+    case["params"][name].as_u64().unwrap() as usize
+}
+
+#[test]
+fn cells_and_layers_of_pytorch() {
+    for case in cases("rnn_cells").iter().chain(&cases("rnn_layers")) {
+        // A cell is a layer over one step.
+        let is_cell = case["params"]["t"].is_null();
+        let named = |path: &str| -> String {
+            let (stem, rest) = path.split_once("_l").unwrap();
+            let stem = stem.replace("weight", "w").replace("bias", "b");
+            let layer = rest.replace("_reverse", "r");
+            if is_cell { stem } else { format!("l{layer}_{stem}") }
+        };
+        let run = Run { case, named: &named, read: &|_, x| x.clone() };
+        let (inputs, units) = (size(case, "I"), size(case, "H"));
+        let layers = case["params"]["layers"].as_u64().unwrap_or(1) as usize;
+        let is_bidirectional = case["params"]["bi"] == true;
+        macro_rules! made {
+            ($layer:ident) => {{
+                let layer = $layer::<f64>::new(units).layers(layers);
+                let layer = if is_bidirectional { layer.bidirectional() } else { layer };
+                layer.inputs(inputs)
+            }};
+        }
+        let [h, c] = if is_cell { ["h", "c"] } else { ["h0", "c0"] };
+        // Tables are time first; the state of a cell has no axis of layers.
+        match case["params"]["kind"].as_str().unwrap() {
+            "lstm" => run.check(made!(Lstm), &["x", h, c], |layer, _, v| {
+                if is_cell {
+                    let state = [v[1].unsqueeze(0), v[2].unsqueeze(0)];
+                    let (_, [h, c]) = layer.forward_with(v[0].unsqueeze(1), Some(state));
+                    return vec![("h", h.squeeze(0)), ("c", c.squeeze(0))];
+                }
+                let (y, [h, c]) = layer.forward_with(v[0].transpose(0, 1), Some([v[1], v[2]]));
+                vec![("y", y.transpose(0, 1)), ("h_n", h), ("c_n", c)]
+            }),
+            kind => {
+                macro_rules! one_state {
+                    ($layer:ident) => {
+                        run.check(made!($layer), &["x", h], |layer, _, v| {
+                            if is_cell {
+                                let x = v[0].unsqueeze(1);
+                                let (_, h) = layer.forward_with(x, Some(v[1].unsqueeze(0)));
+                                return vec![("h", h.squeeze(0))];
+                            }
+                            let (y, h) = layer.forward_with(v[0].transpose(0, 1), Some(v[1]));
+                            vec![("y", y.transpose(0, 1)), ("h_n", h)]
+                        })
+                    };
+                }
+                if kind == "gru" { one_state!(Gru) } else { one_state!(Rnn) }
+            }
+        }
+    }
+}
+
+#[test]
+fn layers_of_keras() {
+    for case in &cases("keras_rnn") {
+        let kind = case["params"]["kind"].as_str().unwrap();
+        let cell = match kind {
+            "LSTM" => "lstm_cell",
+            "GRU" => "gru_cell",
+            _ => "simple_rnn_cell",
+        };
+        let named = |path: &str| {
+            let name = match path {
+                "weight_ih_l0" => "kernel",
+                "weight_hh_l0" => "recurrent_kernel",
+                _ => "bias",
+            };
+            format!("{cell}/{name}")
+        };
+        // Keras' kernels are transposed, and its GRU has z, r, h where PyTorch has r, z, n.
+        let read = |path: &str, x: &Tensor<f64>| {
+            let x = match (path, x.shape()) {
+                ("bias_ih_l0", [2, _]) => x.row(0),
+                ("bias_hh_l0", [2, _]) => x.row(1),
+                ("bias_ih_l0", _) => x.clone(),
+                ("bias_hh_l0", _) => Tensor::zeros(x.shape()),
+                _ => x.t(),
+            };
+            if kind == "GRU" { blocks(&x, &[1, 0, 2]) } else { x }
+        };
+        let units = size(case, "units");
+        let all = case["params"]["return_sequences"] == true;
+        let before = case["params"]["reset_after"] == false;
+        let one_bias = case["inputs"][&named("bias")]["shape"].as_array().unwrap().len() == 1;
+        let run = Run { case, named: &named, read: &read };
+        macro_rules! check {
+            ($layer:expr) => {{
+                let layer = $layer.return_sequences(all).inputs(2);
+                if one_bias {
+                    run.check(OneBias(layer), &["x"], |layer, _, v| {
+                        vec![("y", layer.0.forward(v[0]))]
+                    })
+                } else {
+                    run.check(layer, &["x"], |layer, _, v| vec![("y", layer.forward(v[0]))])
+                }
+            }};
+        }
+        match kind {
+            "LSTM" => check!(Lstm::<f64>::new(units)),
+            "GRU" => check!(Gru::<f64>::new(units).reset_after(!before)),
+            _ => check!(Rnn::<f64>::new(units)),
+        }
+    }
+}
+
+/// A layer whose second bias stays 0 and is not shown.
+struct OneBias<M>(M);
+
+impl<M: Module<f64>> Module<f64> for OneBias<M> {
+    fn visit<'m>(
+        &'m self,
+        path: Path<'_>,
+        f: &mut dyn FnMut(Path<'_>, &'m gradus_autograd::Param<f64>),
+    ) {
+        self.0.visit(path, &mut |path, param| {
+            if !path.to_string().starts_with("bias_hh") {
+                f(path, param);
+            }
+        });
+    }
+    fn visit_mut(
+        &mut self,
+        path: Path<'_>,
+        f: &mut dyn FnMut(Path<'_>, &mut gradus_autograd::Param<f64>),
+    ) {
+        self.0.visit_mut(path, &mut |path, param| {
+            if !path.to_string().starts_with("bias_hh") {
+                f(path, param);
+            }
+        });
+    }
+}
+
+#[test]
+fn embeddings_of_pytorch() {
+    for case in cases("embedding").iter().filter(|case| case["params"]["f"] == "embedding") {
+        let weight = array(&case["inputs"]["weight"]);
+        let mut layer = Embedding::<f64>::new(weight.shape()[0], weight.shape()[1]);
+        if let Some(row) = case["params"]["padding_idx"].as_u64() {
+            layer = layer.padding_idx(row as usize);
+        }
+        let index = array(&case["inputs"]["index"]);
+        let run = Run { case, named: &str::to_owned, read: &|_, x| x.clone() };
+        run.check(layer, &[], |layer, tape, _| {
+            vec![("y", layer.forward(tape.constant(index.clone())))]
+        });
+    }
+}
+
+#[test]
+fn attention_of_pytorch() {
+    for case in &cases("multihead_attention") {
+        let named = |path: &str| {
+            let name = match path {
+                "in_proj_weight" => "w_in",
+                "in_proj_bias" => "b_in",
+                "out_proj.kernel" => "w_out",
+                _ => "b_out",
+            };
+            name.to_owned()
+        };
+        let read = |path: &str, x: &Tensor<f64>| {
+            if path == "out_proj.kernel" { x.t().contiguous() } else { x.clone() }
+        };
+        let run = Run { case, named: &named, read: &read };
+        let layer = || MultiHeadAttention::<f64>::new(size(case, "e"), size(case, "h"));
+        run.check(layer(), &["x"], |layer, _, v| vec![("y", layer.forward(v[0]))]);
+        run.check(layer(), &["x"], |layer, _, v| vec![("y", layer.attend(v[0], v[0], v[0], None))]);
+    }
+}
