@@ -1,12 +1,12 @@
 //! Adam and AdamW.
 
 use gradus_autograd::{Float, Literal, Real, Rule};
-use smallvec::{SmallVec, smallvec};
 
+use crate::formula::{decays, hyperparameters, mean, root};
 use crate::{Formulas, Optimizer, UpdateRule};
 
-/// m′ = β₁·m + (1 − β₁)·g, v′ = β₂·v + (1 − β₂)·g², p·shrink − rate·(m′/(√(v′ + floor)·root + ε)), g being
-/// the gradient plus decay·p.
+/// m′ = β₁·m + (1 − β₁)·g, v′ = β₂·v + (1 − β₂)·g², p·shrink − rate·(m′/(√(v′ + floor)·correction + ε)),
+/// g being the gradient plus decay·p.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct AdamRule;
 
@@ -17,24 +17,43 @@ impl Rule<12, 3> for AdamRule {
     #[inline(always)]
     fn eval<R: Real>(
         &self,
-        [p, m, v, g, rate, shrink, beta1, beta2, root, epsilon, floor, decay]: [R; 12],
+        [p, m, v, g, rate, shrink, beta1, beta2, correction, epsilon, floor, decay]: [R; 12],
     ) -> [R; 3]
     where
         f64: Literal<R>,
     {
         let g = g + decay * p;
-        let m = beta1 * m + (1.0 - beta1) * g;
-        let v = beta2 * v + (1.0 - beta2) * (g * g);
-        // √ has an infinite slope at 0. There, as long as no gradient has come, m and √v vanish together, and
-        // the update has the exact derivative −rate·(1 − β₁)/ε through m alone: the slope of the root is masked.
-        let (square, zero) = (v + floor, R::lit(0.0));
-        let none = square.equals(zero);
-        let length = R::select(none, zero, R::select(none, R::lit(1.0), square).sqrt());
-        [p * shrink - rate * (m / (length * root + epsilon)), m, v]
+        let m = mean(beta1, m, g);
+        let v = mean(beta2, v, g * g);
+        [p * shrink - rate * (m / (root(v + floor) * correction + epsilon)), m, v]
     }
 }
 
-/// The numbers of a step. The bias corrections are in `rate` and `root`: they are the same for all elements,
+/// As [`AdamRule`], with the largest v so far, w, in the place of v.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct AmsGradRule;
+
+impl Rule<13, 4> for AmsGradRule {
+    fn name(&self) -> &'static str {
+        "amsgrad"
+    }
+    #[inline(always)]
+    fn eval<R: Real>(
+        &self,
+        [p, m, v, w, g, rate, shrink, beta1, beta2, correction, epsilon, floor, decay]: [R; 13],
+    ) -> [R; 4]
+    where
+        f64: Literal<R>,
+    {
+        let g = g + decay * p;
+        let m = mean(beta1, m, g);
+        let v = mean(beta2, v, g * g);
+        let w = w.maximum(v);
+        [p * shrink - rate * (m / (root(w + floor) * correction + epsilon)), m, v, w]
+    }
+}
+
+/// The numbers of a step. The bias corrections are in `rate` and `correction`: they are the same for all elements,
 /// and a power for each would cost more than all the rest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct AdamStep {
@@ -56,20 +75,17 @@ impl Rule<5, 8> for AdamStep {
         let (t, zero, one) = (R::lit(self.step), R::lit(0.0), R::lit(1.0));
         let first = 1.0 - beta1.pow(t);
         let second = (1.0 - beta2.pow(t)).sqrt();
-        let (rate, root) = match self.epsilon_hat {
+        let (rate, correction) = match self.epsilon_hat {
             true => (lr * second / first, one),
             false => (lr / first, one / second),
         };
         let floor = match self.eps_root == 0.0 {
             true => zero,
-            false => self.eps_root / (root * root),
+            false => self.eps_root / (correction * correction),
         };
-        let (decay, shrink) = match self.decoupled {
-            true => (zero, 1.0 - lr * weight_decay),
-            false => (weight_decay, one),
-        };
+        let [shrink, decay] = decays(self.decoupled, lr, weight_decay);
         // Those that change with the learning rate come first.
-        [rate, shrink, beta1, beta2, root, epsilon, floor, decay]
+        [rate, shrink, beta1, beta2, correction, epsilon, floor, decay]
     }
 }
 
@@ -94,6 +110,25 @@ pub struct AdamHyper {
     pub eps_root: f64,
     /// Whether ε is Keras' "epsilon hat", added before the bias correction of the second moment.
     pub epsilon_hat: bool,
+    /// Whether the largest second moment so far takes the place of the last one.
+    pub amsgrad: bool,
+}
+
+impl AdamHyper {
+    /// With the defaults of [`Adam::new`].
+    pub(crate) fn new(lr: f64) -> Self {
+        AdamHyper {
+            lr,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            eps_root: 0.0,
+            decoupled: false,
+            epsilon_hat: false,
+            amsgrad: false,
+        }
+    }
 }
 
 /// Adam (Kingma and Ba 2015). ε is added to √v̂ and is 1e-8, as in the paper and in PyTorch;
@@ -108,16 +143,7 @@ impl<T: Float> Adam<T> {
     /// When the learning rate is negative or not finite.
     #[track_caller]
     pub fn new(lr: f64) -> Self {
-        Optimizer::with_rule(AdamHyper {
-            lr,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            eps_root: 0.0,
-            decoupled: false,
-            epsilon_hat: false,
-        })
+        Optimizer::with_rule(AdamHyper::new(lr))
     }
     /// The weights of the old moments.
     pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
@@ -132,6 +158,11 @@ impl<T: Float> Adam<T> {
     /// Keras' ε: 1e-7, added to √v before its bias correction.
     pub fn keras_epsilon(mut self) -> Self {
         (self.rule.epsilon, self.rule.epsilon_hat) = (1e-7, true);
+        self
+    }
+    /// AMSGrad (Reddi, Kale and Kumar 2018): divides by the largest second moment so far.
+    pub fn amsgrad(mut self, amsgrad: bool) -> Self {
+        self.rule.amsgrad = amsgrad;
         self
     }
     /// What is added to v̂ under the root; see [`AdamHyper::eps_root`].
@@ -164,27 +195,19 @@ impl AdamW {
     }
 }
 
+hyperparameters!(
+    AdamHyper,
+    |h| 2 + usize::from(h.amsgrad),
+    [lr, beta1, beta2, epsilon, weight_decay]
+);
+
 impl UpdateRule for AdamHyper {
-    fn moments(&self) -> usize {
-        2
-    }
-    fn lr(&self) -> f64 {
-        self.lr
-    }
-    fn set_lr(&mut self, lr: f64) {
-        self.lr = lr;
-    }
-    fn hyper(&mut self) -> SmallVec<[&mut f64; 8]> {
-        smallvec![
-            &mut self.lr,
-            &mut self.beta1,
-            &mut self.beta2,
-            &mut self.epsilon,
-            &mut self.weight_decay
-        ]
-    }
     fn formulas<F: Formulas>(&self, step: u64, run: F) -> F::Out {
         let AdamHyper { eps_root, decoupled, epsilon_hat, .. } = *self;
-        run.run(AdamStep { step: step as f64, eps_root, decoupled, epsilon_hat }, AdamRule)
+        let numbers = AdamStep { step: step as f64, eps_root, decoupled, epsilon_hat };
+        match self.amsgrad {
+            true => run.run(numbers, AmsGradRule),
+            false => run.run(numbers, AdamRule),
+        }
     }
 }

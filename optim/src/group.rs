@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::UpdateRule;
+use crate::Hyperparameters;
 
 /// Which parameters it holds, and what it changes.
 #[derive(Clone)]
@@ -26,12 +26,12 @@ impl<R> Debug for Group<R> {
 #[derive(Clone, Debug)]
 pub(crate) struct Changed<R> {
     rule: R,
-    /// For each hyperparameter, in the order of [`UpdateRule::hyper`], the factor by which it follows the main one;
+    /// For each hyperparameter, in the order of [`Hyperparameters::hyper`], the factor by which it follows the main one;
     /// 0 where the group has a value of its own.
     factors: SmallVec<[f64; 8]>,
 }
 
-impl<R: UpdateRule> Group<R> {
+impl<R: Hyperparameters> Group<R> {
     pub fn changed(&self, main: &R) -> Changed<R> {
         let mut rule = main.clone();
         rule.set_lr(self.main_lr);
@@ -55,7 +55,7 @@ impl<R: UpdateRule> Group<R> {
     }
 }
 
-impl<R: UpdateRule> Changed<R> {
+impl<R: Hyperparameters> Changed<R> {
     /// The rule of the group, given the main one.
     pub fn rule(&self, main: &R) -> R {
         let (mut rule, mut main) = (self.rule.clone(), main.clone());

@@ -1,6 +1,7 @@
 //! What all optimisers share: the state of each parameter, groups, the step.
 
 use std::fmt::Debug;
+use std::iter::zip;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -10,12 +11,15 @@ use smallvec::SmallVec;
 use crate::group::{Changed, Group};
 use crate::{Clip, StateDict, StateError, Step, StepError};
 
-/// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
-/// numbers of a step, and the update of an element. An [`Optimizer`] runs them in place;
-/// [`Unrolled`](crate::Unrolled) puts the same formulas on a tape.
-pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
+/// The settings of an optimiser, and how much it keeps for each parameter.
+pub trait Hyperparameters: Clone + Debug + Send + Sync + 'static {
     /// How many moments it keeps for each parameter; they start as zeros.
     fn moments(&self) -> usize;
+
+    /// The shapes of these moments, for a parameter of `shape`: the same, if nothing else is said.
+    fn moment_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
+        vec![shape.to_vec(); self.moments()]
+    }
 
     /// The hyperparameters that a gradient can be taken for, in the order of the formula of the step; the
     /// learning rate is the first.
@@ -26,7 +30,12 @@ pub trait UpdateRule: Clone + Debug + Send + Sync + 'static {
 
     /// Sets the learning rate.
     fn set_lr(&mut self, lr: f64);
+}
 
+/// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
+/// numbers of a step, and the update of an element. An [`Optimizer`] runs them in place;
+/// [`Unrolled`](crate::Unrolled) puts the same formulas on a tape.
+pub trait UpdateRule: Hyperparameters {
     /// Gives both formulas to `run`. `step` counts from 1.
     fn formulas<F: Formulas>(&self, step: u64, run: F) -> F::Out;
 }
@@ -45,9 +54,9 @@ pub trait Formulas {
     ) -> Self::Out;
 }
 
-/// The number of a hyperparameter, named by its field, in [`UpdateRule::hyper`].
+/// The number of a hyperparameter, named by its field, in [`Hyperparameters::hyper`].
 #[track_caller]
-pub(crate) fn place_of<R: UpdateRule>(
+pub(crate) fn place_of<R: Hyperparameters>(
     rule: &mut R,
     field: impl FnOnce(&mut R) -> &mut f64,
 ) -> usize {
@@ -139,7 +148,7 @@ impl<T: Float> Formulas for InPlace<'_, T> {
 /// assert!(model[0].value().item().abs() < 1e-2);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Optimizer<R: UpdateRule, T: Float = f32> {
+pub struct Optimizer<R: Hyperparameters, T: Float = f32> {
     pub(crate) rule: R,
     groups: Vec<Group<R>>,
     pub(crate) slots: Vec<Slot<R, T>>,
@@ -158,7 +167,7 @@ pub(crate) struct Slot<R, T: Float> {
     pub tangents: Vec<Tensor<T>>,
 }
 
-impl<R: UpdateRule, T: Float> Slot<R, T> {
+impl<R: Hyperparameters, T: Float> Slot<R, T> {
     /// Of a parameter that is known by its path until its first step.
     pub fn new(path: String, group: Option<Changed<R>>, step: u64) -> Self {
         let id = Param::<T>::new(Tensor::scalar(T::ZERO)).id();
@@ -193,7 +202,7 @@ impl<N> OncePerStep<N> {
     }
 }
 
-impl<R: UpdateRule, T: Float> Optimizer<R, T> {
+impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
     /// An optimiser with the given rule for all parameters.
     ///
     /// # Panics
@@ -268,7 +277,8 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
         if let Some(at) = self.slots.iter().position(|slot| slot.path == path) {
             // The same place in another copy of the model: it goes on with the moments there are.
             self.slots[at].id = id;
-            if self.slots[at].moments.iter().all(|m| m.shape() == p.shape()) {
+            let shapes = self.slots[at].rule(&self.rule).moment_shapes(p.shape());
+            if zip(&self.slots[at].moments, shapes).all(|(m, shape)| m.shape() == shape) {
                 // Where it is looked for first, from now on.
                 let place = guess.min(self.slots.len() - 1);
                 self.slots.swap(at, place);
@@ -277,20 +287,21 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             self.slots.remove(at);
         }
         let group = self.group_of(&path);
-        let zeros = || {
-            let mut moment = Tensor::zeros(p.shape());
+        let zeros = |shape: Vec<usize>| {
+            let mut moment = Tensor::zeros(&shape);
             moment.make_mut();
             moment
         };
         let mut slot = Slot { id, path, group, step: 0, moments: Vec::new(), tangents: Vec::new() };
-        slot.moments = (0..slot.rule(&self.rule).moments()).map(|_| zeros()).collect();
+        let shapes = slot.rule(&self.rule).moment_shapes(p.shape());
+        slot.moments = shapes.into_iter().map(zeros).collect();
         let at = guess.min(self.slots.len());
         self.slots.insert(at, slot);
         at
     }
 }
 
-impl<R: UpdateRule, T: Float> Optimizer<R, T> {
+impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
     /// One step: applies running statistics, then calls `update` with the main rule, the state, the value and the
     /// gradient of each parameter that has one, after counting its step.
     #[track_caller]

@@ -3,9 +3,9 @@
 use gradus_autograd::{Float, Tensor};
 
 use crate::optimizer::Slot;
-use crate::{Optimizer, StateDict, StateError, UpdateRule};
+use crate::{Hyperparameters, Optimizer, StateDict, StateError};
 
-impl<R: UpdateRule, T: Float> Optimizer<R, T> {
+impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
     /// Its state: hyperparameters, and the slot of each parameter by its path.
     pub(crate) fn saved(&self) -> StateDict {
         let mut state = StateDict::new();
@@ -34,6 +34,9 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
             let step = steps.clone().take_count(&path).map_err(|error| error.within("step"))?;
             let group = self.group_of(&path);
             let mut slot = Slot::new(path, group, step);
+            let rule = slot.rule(&self.rule);
+            // The shape of the parameter is not known here; where all moments have it, that is checked.
+            let alike = rule.moment_shapes(&[1, 1]).iter().all(|shape| shape == &[1, 1]);
             let mut shape: Option<Vec<usize>> = None;
             let mut take = |kind: &str, number: usize| {
                 let name = format!("{kind}.{number}.{}", slot.path);
@@ -41,11 +44,13 @@ impl<R: UpdateRule, T: Float> Optimizer<R, T> {
                     Some(shape) => state.take_shaped(&name, shape)?,
                     None => state.take_tensor(&name)?,
                 };
-                shape = Some(tensor.shape().to_vec());
+                if alike {
+                    shape = Some(tensor.shape().to_vec());
+                }
                 Ok(tensor)
             };
-            let moments = slot.rule(&self.rule).moments();
-            let moments: Result<_, _> = (0..moments).map(|number| take("moment", number)).collect();
+            let moments: Result<_, _> =
+                (0..rule.moments()).map(|number| take("moment", number)).collect();
             let tangents: Result<_, _> =
                 (0..tangents).map(|number| take("tangent", number)).collect();
             (slot.moments, slot.tangents) = (moments?, tangents?);

@@ -1,8 +1,8 @@
 //! Stochastic gradient descent, with momentum or Nesterov's.
 
 use gradus_autograd::{Float, Literal, Real, Rule};
-use smallvec::{SmallVec, smallvec};
 
+use crate::formula::{hyperparameters, setters};
 use crate::{Formulas, Optimizer, UpdateRule};
 
 /// p − lr·(g + λ·p)
@@ -22,23 +22,23 @@ impl Rule<4, 1> for Plain {
     }
 }
 
-/// b′ = µ·b + g, p − lr·b′; or p − lr·(g + µ·b′) with Nesterov's. (Sutskever et al. 2013, in PyTorch's form.)
+/// b′ = µ·b + take·g, p − lr·b′; or p − lr·(g + µ·b′) with Nesterov's. (Sutskever et al. 2013, in PyTorch's form.)
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Momentum {
     nesterov: bool,
 }
 
-impl Rule<6, 2> for Momentum {
+impl Rule<7, 2> for Momentum {
     fn name(&self) -> &'static str {
         "sgd_momentum"
     }
     #[inline(always)]
-    fn eval<R: Real>(&self, [p, b, g, lr, momentum, decay]: [R; 6]) -> [R; 2]
+    fn eval<R: Real>(&self, [p, b, g, lr, momentum, decay, take]: [R; 7]) -> [R; 2]
     where
         f64: Literal<R>,
     {
         let g = g + decay * p;
-        let b = momentum * b + g;
+        let b = momentum * b + take * g;
         let direction = if self.nesterov { g + momentum * b } else { b };
         [p - lr * direction, b]
     }
@@ -61,20 +61,22 @@ impl Rule<3, 2> for PlainStep {
     }
 }
 
-/// The numbers of a step with momentum.
+/// The numbers of a step with momentum, and how much it takes of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct MomentumStep;
+struct MomentumStep {
+    take: f64,
+}
 
-impl Rule<3, 3> for MomentumStep {
+impl Rule<3, 4> for MomentumStep {
     fn name(&self) -> &'static str {
         "sgd_step"
     }
     #[inline(always)]
-    fn eval<R: Real>(&self, hyper: [R; 3]) -> [R; 3]
+    fn eval<R: Real>(&self, [lr, momentum, decay]: [R; 3]) -> [R; 4]
     where
         f64: Literal<R>,
     {
-        hyper
+        [lr, momentum, decay, R::lit(self.take)]
     }
 }
 
@@ -87,6 +89,8 @@ pub struct SgdHyper {
     pub momentum: f64,
     /// Whether the momentum is Nesterov's.
     pub nesterov: bool,
+    /// τ: only 1 − τ of a gradient goes to the momentum, but for the first one, as in PyTorch.
+    pub dampening: f64,
     /// λ of an L2 penalty λ/2·Σw², added to the gradient as λ·w.
     pub weight_decay: f64,
 }
@@ -101,8 +105,13 @@ impl<T: Float> Sgd<T> {
     /// When the learning rate is negative or not finite.
     #[track_caller]
     pub fn new(lr: f64) -> Self {
-        let rule = SgdHyper { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
-        Optimizer::with_rule(rule)
+        Optimizer::with_rule(SgdHyper {
+            lr,
+            momentum: 0.0,
+            nesterov: false,
+            dampening: 0.0,
+            weight_decay: 0.0,
+        })
     }
     /// With momentum.
     pub fn momentum(mut self, momentum: f64) -> Self {
@@ -114,30 +123,23 @@ impl<T: Float> Sgd<T> {
         (self.rule.momentum, self.rule.nesterov) = (momentum, true);
         self
     }
-    /// With λ·w added to the gradient (an L2 penalty of λ/2·Σw²).
-    pub fn weight_decay(mut self, decay: f64) -> Self {
-        self.rule.weight_decay = decay;
-        self
-    }
 }
 
+setters!(Sgd {
+    /// τ: how much of a gradient does not go to the momentum; see [`SgdHyper::dampening`].
+    dampening,
+    /// With λ·w added to the gradient (an L2 penalty of λ/2·Σw²).
+    weight_decay,
+});
+
+hyperparameters!(SgdHyper, |h| usize::from(h.momentum != 0.0), [lr, momentum, weight_decay]);
+
 impl UpdateRule for SgdHyper {
-    fn moments(&self) -> usize {
-        usize::from(self.momentum != 0.0)
-    }
-    fn lr(&self) -> f64 {
-        self.lr
-    }
-    fn set_lr(&mut self, lr: f64) {
-        self.lr = lr;
-    }
-    fn hyper(&mut self) -> SmallVec<[&mut f64; 8]> {
-        smallvec![&mut self.lr, &mut self.momentum, &mut self.weight_decay]
-    }
-    fn formulas<F: Formulas>(&self, _: u64, run: F) -> F::Out {
+    fn formulas<F: Formulas>(&self, step: u64, run: F) -> F::Out {
+        let take = if step == 1 { 1.0 } else { 1.0 - self.dampening };
         match self.momentum == 0.0 {
             true => run.run(PlainStep, Plain),
-            false => run.run(MomentumStep, Momentum { nesterov: self.nesterov }),
+            false => run.run(MomentumStep { take }, Momentum { nesterov: self.nesterov }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Float, Gradients, Module, Path};
 
-use crate::{StateDict, StateError};
+use crate::{Accumulate, StateDict, StateError};
 
 /// Why no step was taken. Neither parameters nor moments have changed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -16,6 +16,15 @@ pub enum StepError {
     NotFinite {
         /// The parameter in the model.
         path: String,
+    },
+    /// A loss without a finite value or gradient, to an optimiser that evaluates it itself.
+    #[error(
+        "the loss is {loss}, or its gradient is not finite: the weights are those of the last point where both were. \
+         Look at the loss, or use a line search"
+    )]
+    Loss {
+        /// Its value.
+        loss: f64,
     },
 }
 
@@ -53,6 +62,18 @@ pub trait Step<T: Float>: Send {
         if let Err(error) = self.try_step(model, gradients) {
             panic!("step: {error}");
         }
+    }
+
+    /// This optimiser, with a step for the mean of the gradients of so many calls.
+    ///
+    /// # Panics
+    /// When that is 0.
+    #[track_caller]
+    fn accumulate(self, batches: usize) -> Accumulate<Self, T>
+    where
+        Self: Sized,
+    {
+        Accumulate::new(self, batches)
     }
 
     /// The learning rate of the main group.

@@ -180,7 +180,7 @@ impl<R: UpdateRule, T: Float> Step<T> for Tuned<R, T> {
     }
 }
 
-/// A hyperparameter that is trained: its number in [`UpdateRule::hyper`].
+/// A hyperparameter that is trained: its number in [`Hyperparameters::hyper`](crate::Hyperparameters::hyper).
 struct Trained {
     place: usize,
     value: Value,

@@ -140,3 +140,36 @@ fn after_their_end_they_stay() {
     let mut none = CosineDecay { initial: 1.0, end: 0.0, epochs: 0 };
     assert_eq!(none.rate(0, 0.0), 0.0);
 }
+
+#[test]
+fn cycles_of_other_lengths() {
+    let mut cyclic = Cyclic { low: 0.0, high: 1.0, up: 1, down: 4, lower: 1.0 };
+    let rates = [0, 1, 2, 3, 4, 5, 6].map(|epoch| cyclic.rate(epoch, 0.0));
+    assert_eq!(rates, [0.0, 1.0, 0.75, 0.5, 0.25, 0.0, 1.0]);
+    let mut saw = Cyclic { low: 0.0, high: 1.0, up: 2, down: 0, lower: 1.0 };
+    assert_eq!([0, 1, 2, 3].map(|epoch| saw.rate(epoch, 0.0)), [0.0, 0.5, 0.0, 0.5]);
+    let mut none = Cyclic { low: 0.0, high: 1.0, up: 0, down: 0, lower: 1.0 };
+    assert_eq!([0, 1].map(|epoch| none.rate(epoch, 0.0)), [0.0, 0.0]);
+}
+
+/// The table's warm-up and cosine, as one after the other.
+#[test]
+fn a_sequence_is_the_same_as_a_warm_up() {
+    let cosine = CosineDecay { initial: 0.1, end: 0.0, epochs: 45 };
+    let line = PolynomialDecay { initial: 0.01, end: 0.1, epochs: 5, power: 1.0 };
+    let mut both = SequentialSchedule::new(line).then(5, cosine);
+    let mut warm = Warmup { from: 0.01, epochs: 5, then: cosine };
+    for epoch in 0..60 {
+        assert!((both.rate(epoch, 0.0) - warm.rate(epoch, 0.0)).abs() < CLOSE);
+    }
+}
+
+#[test]
+#[should_panic(
+    expected = "sequential schedule: a part that begins in epoch 5 cannot follow one that begins in epoch 5"
+)]
+fn a_part_without_epochs() {
+    let _ = SequentialSchedule::new(ConstantSchedule(0.1))
+        .then(5, ConstantSchedule(0.2))
+        .then(5, ConstantSchedule(0.3));
+}

@@ -1,7 +1,7 @@
 //! The state of an optimiser goes into another one, and the bits go on.
 
 use gradus_autograd::{Module, Param, Tape, Tensor};
-use gradus_optim::{Adam, AdamW, Clip, Sgd, StateError, Step};
+use gradus_optim::*;
 
 type Model = Vec<Param<f64>>;
 
@@ -50,6 +50,19 @@ fn of_every_rule() {
     goes_on(|| Box::new(Sgd::new(0.01).momentum(0.9)));
     goes_on(|| Box::new(Adam::new(0.01).clip(Clip::GlobalNorm(0.5))));
     goes_on(|| Box::new(AdamW::new(0.01)));
+    goes_on(|| Box::new(Adam::new(0.01).amsgrad(true)));
+    goes_on(|| Box::new(RMSprop::new(0.01).centered(true).momentum(0.9)));
+    goes_on(|| Box::new(Adagrad::new(0.1).keras()));
+    goes_on(|| Box::new(Adadelta::new(1.0)));
+    goes_on(|| Box::new(Adamax::new(0.01)));
+    goes_on(|| Box::new(NAdam::new(0.01)));
+    goes_on(|| Box::new(RAdam::new(0.01)));
+    goes_on(|| Box::new(Lion::new(0.01)));
+    goes_on(|| Box::new(ScheduleFreeAdamW::new(0.01).warmup(7)));
+    goes_on(|| Box::new(Lamb::new(0.01)));
+    goes_on(|| Box::new(Adafactor::new(0.01)));
+    goes_on(|| Box::new(Muon::new(0.01)));
+    goes_on(|| Box::new(Adam::new(0.01).accumulate(3)));
 }
 
 #[test]

@@ -8,7 +8,6 @@ pub const NOT_YET: &[Listed] = &[];
 /// Tables of which nothing is run here.
 pub const OTHER: &[(&str, &str)] = &[
     ("cnn_training", "no convolution yet"),
-    ("lbfgs", "no L-BFGS yet"),
 ];
 
 /// Tables that another file runs.
@@ -24,6 +23,7 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
     ("keras_metrics", "training/metrics.rs"),
     ("keras_optimizers", "golden/optim.rs"),
     ("keras_rnn", "../../nn/tests/sequence/golden.rs"),
+    ("lbfgs", "../../optim/tests/optimizers/lbfgs.rs"),
     ("least_squares_training", "golden/training.rs"),
     ("lr_schedules", "../../optim/tests/schedules.rs"),
     ("mlp_bn_training", "golden/training.rs"),

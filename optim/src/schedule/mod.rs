@@ -1,6 +1,12 @@
 //! The learning rate over the epochs.
 
+mod combined;
+mod cycles;
+
 use std::f64::consts::PI;
+
+pub use combined::{ConstantSchedule, SequentialSchedule, Warmup};
+pub use cycles::{CosineRestarts, Cyclic, OneCycle};
 
 /// The learning rate of an epoch from its number (from 0) and the rate that was in force: a closure
 /// `|epoch, lr| …` or an object.
@@ -15,7 +21,11 @@ use std::f64::consts::PI;
 /// | [`CosineDecay`] | `CosineDecay` | `CosineAnnealingLR`, which rises again after `T_max` |
 /// | [`CosineRestarts`] | `CosineDecayRestarts` | `CosineAnnealingWarmRestarts` |
 /// | [`OneCycle`] | | `OneCycleLR` |
+/// | [`Cyclic`] | | `CyclicLR` |
 /// | [`Warmup`] | `warmup_target`, `warmup_steps` | `SequentialLR` of `LinearLR` and another one |
+/// | [`SequentialSchedule`] | | `SequentialLR` |
+/// | [`ConstantSchedule`] | a number | a number |
+/// | `ReduceLROnPlateau` in `gradus_train`, a callback | `ReduceLROnPlateau` | `ReduceLROnPlateau` |
 ///
 /// ```
 /// use gradus_optim::{CosineDecay, PiecewiseConstant, Schedule, Warmup};
@@ -25,6 +35,30 @@ use std::f64::consts::PI;
 /// assert_eq!((steps.rate(4, 0.0), steps.rate(5, 0.0)), (1e-2, 1e-3));
 /// let mut warm = Warmup { from: 0.0, epochs: 2, then: CosineDecay { initial: 1.0, end: 0.0, epochs: 2 } };
 /// assert_eq!([0, 1, 2, 3, 4].map(|epoch| (warm.rate(epoch, 0.0) * 10.0).round()), [0., 5., 10., 5., 0.]);
+/// ```
+///
+/// On a tape, a rate that is a variable is scaled by what the schedule makes of 1:
+///
+/// ```
+/// use gradus_autograd::{Param, Tape, Tensor};
+/// use gradus_optim::{ExponentialDecay, Positive, Schedule, Sgd, Unroll, hypergradient};
+///
+/// let (lr, sgd) = (Positive::new(0.1), Sgd::new(0.0));
+/// let w = Param::new(Tensor::scalar(1.0_f64));
+/// let found = hypergradient(
+///     &lr,
+///     &w,
+///     Unroll::steps(3),
+///     |tape, step| {
+///         let part = ExponentialDecay { initial: 1.0, rate: 0.5 }.rate(step, 1.0);
+///         sgd.unrolled(tape).with(|h| &mut h.lr, lr.var(tape) * part)
+///     },
+///     |tape, w, _| tape.param(w) * 2.0,
+///     |tape, w| tape.param(w),
+/// )?;
+/// // w₃ = 1 − 2·lr·(1 + ½ + ¼), differentiated by ln lr.
+/// assert!((found.gradients.param(&lr.log).unwrap().item() + 2.0 * 0.1 * 1.75).abs() < 1e-12);
+/// # Ok::<(), gradus_optim::HypergradientError>(())
 /// ```
 pub trait Schedule: Send {
     /// The rate of `epoch`; `lr` was that of the one before, or the optimiser's own in epoch 0.
@@ -38,6 +72,12 @@ impl<F: FnMut(usize, f64) -> f64 + Send> Schedule for F {
 }
 
 /// Constant between boundaries.
+///
+/// ```
+/// use gradus_optim::{PiecewiseConstant, Schedule};
+/// let mut steps = PiecewiseConstant::new(&[5, 10], &[1e-2, 1e-3, 1e-4]);
+/// assert_eq!([4, 5, 10].map(|epoch| steps.rate(epoch, 0.0)), [1e-2, 1e-3, 1e-4]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct PiecewiseConstant {
     boundaries: Vec<usize>,
@@ -73,6 +113,12 @@ impl Schedule for PiecewiseConstant {
 }
 
 /// initial · rate^⌊epoch / every⌋.
+///
+/// ```
+/// use gradus_optim::{Schedule, StepDecay};
+/// let mut halve = StepDecay { initial: 0.8, rate: 0.5, every: 10 };
+/// assert_eq!([9, 10, 20].map(|epoch| halve.rate(epoch, 0.0)), [0.8, 0.4, 0.2]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct StepDecay {
     /// The rate of epoch 0.
@@ -90,6 +136,12 @@ impl Schedule for StepDecay {
 }
 
 /// initial · rate^epoch.
+///
+/// ```
+/// use gradus_optim::{ExponentialDecay, Schedule};
+/// let mut decay = ExponentialDecay { initial: 0.8, rate: 0.5 };
+/// assert_eq!([0, 1, 2].map(|epoch| decay.rate(epoch, 0.0)), [0.8, 0.4, 0.2]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ExponentialDecay {
     /// The rate of epoch 0.
@@ -105,6 +157,12 @@ impl Schedule for ExponentialDecay {
 }
 
 /// initial / (1 + rate·epoch).
+///
+/// ```
+/// use gradus_optim::{InverseTimeDecay, Schedule};
+/// let mut decay = InverseTimeDecay { initial: 0.8, rate: 1.0 };
+/// assert_eq!([0, 1, 3].map(|epoch| decay.rate(epoch, 0.0)), [0.8, 0.4, 0.2]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct InverseTimeDecay {
     /// The rate of epoch 0.
@@ -130,6 +188,12 @@ fn cosine(part: f64) -> f64 {
 }
 
 /// end + (initial − end)·(1 − epoch/epochs)^power; `end` after that. A power of 1 is a straight line, also upwards.
+///
+/// ```
+/// use gradus_optim::{PolynomialDecay, Schedule};
+/// let mut line = PolynomialDecay { initial: 1.0, end: 0.5, epochs: 2, power: 1.0 };
+/// assert_eq!([0, 1, 2, 9].map(|epoch| line.rate(epoch, 0.0)), [1.0, 0.75, 0.5, 0.5]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PolynomialDecay {
     /// The rate of epoch 0.
@@ -150,6 +214,12 @@ impl Schedule for PolynomialDecay {
 }
 
 /// end + (initial − end)·(1 + cos(π·epoch/epochs))/2; `end` after that (Loshchilov and Hutter 2017).
+///
+/// ```
+/// use gradus_optim::{CosineDecay, Schedule};
+/// let mut cosine = CosineDecay { initial: 1.0, end: 0.25, epochs: 4 };
+/// assert_eq!([0, 2, 4, 9].map(|epoch| cosine.rate(epoch, 0.0)), [1.0, 0.625, 0.25, 0.25]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CosineDecay {
     /// The rate of epoch 0.
@@ -163,91 +233,5 @@ pub struct CosineDecay {
 impl Schedule for CosineDecay {
     fn rate(&mut self, epoch: usize, _: f64) -> f64 {
         self.end + (self.initial - self.end) * cosine(part(epoch, self.epochs))
-    }
-}
-
-/// [`CosineDecay`] again and again: "SGDR" (Loshchilov and Hutter 2017).
-#[derive(Clone, Copy, Debug)]
-pub struct CosineRestarts {
-    /// The rate of epoch 0.
-    pub initial: f64,
-    /// The rate that each period goes down to, without reaching it.
-    pub end: f64,
-    /// The epochs of the first period; 0 counts as 1.
-    pub first: usize,
-    /// How much longer each period is than the one before; 1 in PyTorch, 2 in Keras if nothing is said.
-    pub longer: usize,
-    /// By which factor each period begins lower, as a part of `initial`; 1 for all alike.
-    pub lower: f64,
-}
-
-impl Schedule for CosineRestarts {
-    fn rate(&mut self, epoch: usize, _: f64) -> f64 {
-        let (mut start, mut length, mut initial) = (0, self.first.max(1), self.initial);
-        while epoch - start >= length {
-            start += length;
-            length = length.saturating_mul(self.longer.max(1));
-            initial *= self.lower;
-        }
-        self.end + (initial - self.end) * cosine(part(epoch - start, length))
-    }
-}
-
-/// Up to `max` and down to nearly nothing, over cosines (Smith and Topin 2018, in the form of PyTorch).
-#[derive(Clone, Copy, Debug)]
-pub struct OneCycle {
-    /// The highest rate.
-    pub max: f64,
-    /// How long all takes.
-    pub epochs: usize,
-    /// The part of it that goes up.
-    pub warmup: f64,
-    /// The first rate is `max` divided by this.
-    pub divide: f64,
-    /// The last rate is the first one divided by this.
-    pub divide_end: f64,
-}
-
-impl OneCycle {
-    /// With PyTorch's defaults: 0.3 of the time up, from max/25; down to a ten-thousandth of that.
-    pub fn new(max: f64, epochs: usize) -> Self {
-        OneCycle { max, epochs, warmup: 0.3, divide: 25.0, divide_end: 1e4 }
-    }
-}
-
-impl Schedule for OneCycle {
-    fn rate(&mut self, epoch: usize, _: f64) -> f64 {
-        let first = self.max / self.divide;
-        let last = first / self.divide_end;
-        let (epoch, end) = (epoch as f64, self.epochs as f64 - 1.0);
-        let top = self.warmup * self.epochs as f64 - 1.0;
-        match epoch {
-            _ if epoch >= end => last,
-            _ if epoch < top => self.max + (first - self.max) * cosine(epoch / top),
-            _ => last + (self.max - last) * cosine((epoch - top) / (end - top)),
-        }
-    }
-}
-
-/// A straight line up to another schedule, which begins when the line ends.
-#[derive(Clone, Copy, Debug)]
-pub struct Warmup<S> {
-    /// The rate of epoch 0.
-    pub from: f64,
-    /// How long the line is.
-    pub epochs: usize,
-    /// What comes after it; its first rate is where the line leads.
-    pub then: S,
-}
-
-impl<S: Schedule> Schedule for Warmup<S> {
-    fn rate(&mut self, epoch: usize, lr: f64) -> f64 {
-        match epoch.checked_sub(self.epochs) {
-            Some(later) => self.then.rate(later, lr),
-            None => {
-                let to = self.then.rate(0, lr);
-                self.from + (to - self.from) * part(epoch, self.epochs)
-            }
-        }
     }
 }
