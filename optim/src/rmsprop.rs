@@ -39,9 +39,11 @@ impl<const CENTERED: bool, const MOMENTUM: bool> RMSpropRule<CENTERED, MOMENTUM>
     }
 }
 
-/// The rule for one set of moments, which stand in the order v, a, b.
+/// The rule for one set of moments, which stand in the order v, a, b. Names of a macro are not those of its caller: so
+/// `a` and `b` are given, too.
 macro_rules! rule {
-    ($inputs:literal, $outputs:literal, $centered:literal, $momentum:literal, [$($moment:ident),*]) => {
+    ($inputs:literal, $outputs:literal, $centered:literal, $momentum:literal,
+        $a:ident $b:ident [$($moment:ident),*]) => {
         impl Rule<$inputs, $outputs> for RMSpropRule<$centered, $momentum> {
             fn name(&self) -> &'static str {
                 "rmsprop"
@@ -52,18 +54,18 @@ macro_rules! rule {
             where
                 f64: Literal<R>,
             {
-                let (a, b) = (R::lit(0.0), R::lit(0.0));
+                let ($a, $b) = (R::lit(0.0), R::lit(0.0));
                 let [p, v, $($moment,)* g, numbers @ ..] = inputs;
-                let [p, v, a, b] = self.apply([p, v, a, b, g], numbers);
+                let [p, v, $a, $b] = self.apply([p, v, $a, $b, g], numbers);
                 [p, v, $($moment),*]
             }
         }
     };
 }
-rule!(9, 2, false, false, []);
-rule!(10, 3, false, true, [b]);
-rule!(10, 3, true, false, [a]);
-rule!(11, 4, true, true, [a, b]);
+rule!(9, 2, false, false, a b []);
+rule!(10, 3, false, true, a b [b]);
+rule!(10, 3, true, false, a b [a]);
+rule!(11, 4, true, true, a b [a, b]);
 
 /// The numbers of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -36,7 +36,9 @@ impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
             let mut slot = Slot::new(path, group, step);
             let rule = slot.rule(&self.rule);
             // The shape of the parameter is not known here; where all moments have it, that is checked.
-            let alike = rule.moment_shapes(&[1, 1]).iter().all(|shape| shape == &[1, 1]);
+            let alike = [&[2][..], &[2, 3]]
+                .iter()
+                .all(|shape| rule.moment_shapes(shape).iter().all(|moment| moment == shape));
             let mut shape: Option<Vec<usize>> = None;
             let mut take = |kind: &str, number: usize| {
                 let name = format!("{kind}.{number}.{}", slot.path);

