@@ -71,8 +71,10 @@ pub fn rmsprop() -> Vec<Form<RMSpropHyper>> {
         ("rmsprop", of(rmsprop())),
         ("rmsprop with decay", of(rmsprop().weight_decay(0.03))),
         ("rmsprop with momentum", of(rmsprop().momentum(0.7))),
-        ("centered rmsprop", of(rmsprop().centered(true))),
-        ("centered rmsprop with momentum", of(rmsprop().centered(true).momentum(0.7))),
+        ("centered rmsprop", of(rmsprop().centered(true).epsilon(0.1))),
+        ("centered rmsprop with momentum", {
+            of(RMSprop::new(0.2).centered(true).epsilon(0.1).momentum(0.7))
+        }),
         ("rmsprop of keras", of(rmsprop().keras().epsilon(0.1).decoupled_weight_decay(0.03))),
         ("centered rmsprop of keras with momentum", {
             of(rmsprop().keras().epsilon(0.2).centered(true).momentum(0.7))
@@ -86,7 +88,7 @@ pub fn adagrad() -> Vec<Form<AdagradHyper>> {
     let adagrad = || Adagrad::new(0.1).epsilon(0.1);
     vec![
         ("adagrad", of(adagrad())),
-        ("adagrad with decay", of(adagrad().weight_decay(0.03))),
+        ("adagrad with decay", of(Adagrad::new(0.2).weight_decay(0.03).epsilon(0.1))),
         ("adagrad whose rate falls", of(adagrad().lr_decay(0.1).initial_accumulator(0.5))),
         ("adagrad of keras", of(adagrad().keras().epsilon(0.2).decoupled_weight_decay(0.03))),
     ]
@@ -111,7 +113,7 @@ pub fn adamax() -> Vec<Form<AdamaxHyper>> {
     vec![
         ("adamax", of(adamax())),
         ("adamax with decay", of(adamax().weight_decay(0.03).betas(0.7, 0.95))),
-        ("adamax of keras", of(adamax().keras().betas(0.7, 0.97).epsilon(0.1))),
+        ("adamax of keras", of(Adamax::new(0.2).keras().betas(0.7, 0.94).epsilon(0.1))),
         ("adamax of keras with decoupled decay", {
             of(adamax().keras().epsilon(0.1).decoupled_weight_decay(0.03))
         }),
@@ -126,7 +128,7 @@ pub fn nadam() -> Vec<Form<NAdamHyper>> {
         ("nadam", of(nadam())),
         ("nadam with decay", of(nadam().weight_decay(0.03).epsilon(0.1))),
         ("nadam with decoupled decay", of(nadam().betas(0.7, 0.8).decoupled_weight_decay(0.03))),
-        ("nadam of keras", of(nadam().keras())),
+        ("nadam of keras", of(NAdam::new(0.2).betas(0.8, 0.9).keras())),
     ]
 }
 
@@ -136,7 +138,7 @@ pub fn radam() -> Vec<Form<RAdamHyper>> {
     let radam = || RAdam::new(0.1).betas(0.8, 0.9);
     vec![
         ("radam", of(radam())),
-        ("radam with decay", of(radam().betas(0.7, 0.92).weight_decay(0.03).epsilon(0.1))),
+        ("radam with decay", of(RAdam::new(0.2).betas(0.7, 0.92).weight_decay(0.03).epsilon(0.1))),
         ("radam with decoupled decay", of(radam().decoupled_weight_decay(0.03))),
     ]
 }
@@ -156,7 +158,10 @@ pub fn schedule_free() -> Vec<Form<ScheduleFreeHyper>> {
     let adam = || ScheduleFreeAdamW::new(0.1).betas(0.8, 0.9);
     vec![
         ("schedule-free", of(adam())),
-        ("schedule-free with decay", of(adam().betas(0.7, 0.8).weight_decay(0.03))),
+        (
+            "schedule-free with decay",
+            of(ScheduleFreeAdamW::new(0.2).betas(0.7, 0.8).weight_decay(0.03)),
+        ),
         ("schedule-free with warm-up", of(adam().warmup(4).epsilon(0.1))),
     ]
 }

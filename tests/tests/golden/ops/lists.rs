@@ -6,9 +6,7 @@ use gradus_tests::golden::Listed;
 pub const NOT_YET: &[Listed] = &[];
 
 /// Tables of which nothing is run here.
-pub const OTHER: &[(&str, &str)] = &[
-    ("cnn_training", "no convolution yet"),
-];
+pub const OTHER: &[(&str, &str)] = &[("cnn_training", "no convolution yet")];
 
 /// Tables that another file runs.
 pub const ELSEWHERE: &[(&str, &str)] = &[
