@@ -12,8 +12,120 @@ fn p(shape: &[usize], seed: u64) -> Tensor<f64> {
 macro_rules! ok { ($($name:ident: $f:expr, $x:expr;)*) => {$(#[test] fn $name() {
     let x = $x;
     gradcheck($f, &x).unwrap_or_else(|e| panic!("{e}"));
-    assert!(dot_test($f, &x, 1) < 1e-12);
+    assert!(dot_test($f, &x, 1) < DOT);
+    as_stored_otherwise(&$f, &x);
 })*} }
+
+/// The relative error of the dot test.
+const DOT: f64 = 1e-12;
+/// Sums over other strides may be taken in another order.
+const ORDER: f64 = 1e-13;
+
+type Function<'f> = dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64> + 'f;
+
+/// The same numbers, stored with the axes in reverse order or, a vector, at every second place.
+fn strided(x: &Tensor<f64>) -> Tensor<f64> {
+    match x.rank() {
+        1 => Tensor::from_fn(&[x.len(), 2], |at| x.at(&at[..1])).t().row(0),
+        _ => x.t().contiguous().t(),
+    }
+}
+
+/// Values and gradients do not depend on how inputs and cotangents are stored, and what is used twice gets both
+/// gradients.
+fn as_stored_otherwise(f: &Function, inputs: &[Tensor<f64>]) {
+    let run = |inputs: &[Tensor<f64>], other: bool, times: usize| {
+        let tape = Tape::new();
+        let x: Vec<Var<f64>> = inputs.iter().map(|x| tape.var(x.clone())).collect();
+        let y = (1..times).fold(f(&x), |y, _| y + f(&x));
+        let g = Tensor::rand(&y.shape(), -1.0, 1.0, &mut Rng::new(9));
+        let grads = y.backward_with(if other { strided(&g) } else { g });
+        let grads = x.iter().map(|&x| grads.get(x).map(Tensor::to_vec).unwrap_or_default());
+        (y.value().to_vec(), grads.collect::<Vec<_>>())
+    };
+    let near = |a: f64, b: f64| (a - b).abs() <= ORDER * b.abs().max(1.0);
+    let (y, grads) = run(inputs, false, 1);
+    let all: Vec<Tensor<f64>> = inputs.iter().map(strided).collect();
+    assert!(
+        inputs
+            .iter()
+            .all(|x| x.rank() == 0 || x.shape().contains(&1) || !strided(x).is_contiguous())
+    );
+    let (y_other, grads_other) = run(&all, true, 1);
+    assert!(y.iter().zip(&y_other).all(|(&a, &b)| near(a, b)), "strided: {y_other:?}, not {y:?}");
+    let (_, twice) = run(inputs, false, 2);
+    for ((one, other), twice) in grads.iter().zip(&grads_other).zip(&twice) {
+        assert!(
+            one.iter().zip(other).all(|(&a, &b)| near(a, b)),
+            "strided: {other:?}, not {one:?}"
+        );
+        assert!(
+            one.iter().zip(twice).all(|(&a, &b)| near(2.0 * a, b)),
+            "twice: {twice:?}, {one:?}"
+        );
+    }
+}
+
+/// Every method of a variable that is an operation is checked above, or stands here with the reason.
+#[test]
+fn no_operation_is_left_out() {
+    let elsewhere = [
+        ("argmax", "a whole number"),
+        ("argmin", "a whole number"),
+        ("polygamma", "as digamma"),
+        ("dropout", "below, on a training tape"),
+        ("concrete_dropout", "below, on a training tape"),
+    ];
+    let here = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations.rs"));
+    let here = here.unwrap();
+    let (mut seen, mut missing) = (0, Vec::new());
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Methods on a variable, and the tables of functions, whose lines are `name Rule;`.
+        let methods = text.match_indices("    pub fn ").filter_map(|(at, start)| {
+            let rest = &text[at + start.len()..];
+            let name = rest.split(['(', '<']).next()?;
+            let takes = rest.split('(').nth(1)?.trim_start();
+            (takes.starts_with("self") || takes.starts_with("&'t self")).then_some(name)
+        });
+        let tables = text.lines().filter_map(|line| {
+            let mut words = line.strip_prefix("    ")?.strip_suffix(';')?.split(' ');
+            let (name, rule) = (words.next()?, words.next()?);
+            let is_rule = rule.starts_with(char::is_uppercase) && words.next().is_none();
+            (is_rule && name.starts_with(char::is_lowercase) && name != "return").then_some(name)
+        });
+        for name in methods.chain(tables) {
+            // Settings, and what is only called by its names for one, two and three axes.
+            let setting = ["stride", "dilation", "groups", "padding", "same", "causal", "ceil"];
+            let other = [
+                "output_padding",
+                "without_padding",
+                "conv",
+                "conv_transpose",
+                "max_pool",
+                "avg_pool",
+                "adaptive_max_pool",
+                "adaptive_avg_pool",
+            ];
+            if setting.contains(&name)
+                || other.contains(&name)
+                || name.starts_with('$')
+                || name == "of"
+            {
+                continue;
+            }
+            seen += 1;
+            let checked = here.contains(&format!(".{name}("));
+            let listed = elsewhere.iter().any(|(listed, _)| *listed == name);
+            if !checked && !listed {
+                missing.push(format!("{}: `{name}`", path.file_name().unwrap().display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "without a check: {missing:?}");
+    assert!(seen > 150, "{seen}: the methods were not found");
+}
 
 ok! {
     add: |v| v[0] + v[1], [t(&[2,3],1), t(&[3],2)];
@@ -147,6 +259,19 @@ ok! {
     rms_norm: |v| v[0].rms_norm(&[3], Some(v[1]), 1e-3).tanh(), [t(&[2,2,3],1), t(&[3],2)];
     group_norm: |v| v[0].group_norm(2, Some(v[1]), Some(v[2]), 1e-3), [t(&[2,4,2],1), t(&[4],2), t(&[4],3)];
     instance_norm: |v| v[0].instance_norm(None, Some(v[1]), 1e-3).tanh(), [t(&[2,2,3],1), t(&[2],2)];
+    mean_axes: |v| v[0].mean_axes(&[0, 2]).tanh(), [t(&[2,3,2],1)];
+    squeeze: |v| v[0].unsqueeze(1).squeeze(1).transpose(0, -1).tanh(), [t(&[2,3],1)];
+    lerp: |v| v[0].lerp(v[1], 0.3).tanh(), [t(&[2,3],1), t(&[3],2)];
+    sign: |v| v[0].sign() * v[0] * v[0], [t(&[4],1)];
+    cosine_similarity: |v| v[0].cosine_similarity(v[1], 0), [t(&[3,2],1), t(&[3,2],2)];
+    pairwise_distance: |v| v[0].pairwise_distance(v[1]), [t(&[2,3],1), t(&[2,3],2)];
+    conv_transpose3d: |v| v[0].conv_transpose3d(v[1], None, Conv::new().stride([2, 1, 1])), [t(&[1,1,2,2,2],1), t(&[1,2,2,1,2],2)];
+    pool3d: |v| v[0].max_pool3d(Pool::new(2)).tanh() * v[0].avg_pool3d(Pool::new(2)) + v[0].adaptive_avg_pool3d([1, 1, 1]).tanh(), [t(&[1,2,2,2],1)];
+    activations: |v| {
+        use Activation::*;
+        let all = [Softmax, LogSoftmax, GeluTanh, Silu, Mish, Elu, Selu, LeakyRelu, Hardtanh, Relu6, Hardsigmoid, Hardswish, Softsign, LogSigmoid];
+        v[0].tape().stack(&all.map(|f| f.of(v[0]) * v[0]), 0)
+    }, [t(&[2,3],1)];
     unfold: |v| v[0].unfold([2, 2], [1, 2]).tanh(), [t(&[2,2,3,4],1)];
     resize: |v| v[0].resize([5, 3], Interpolation::Bilinear).tanh() * v[0].resize([5, 3], Interpolation::Nearest), [t(&[1,2,3,4],1)];
     jvp: |v| v[0].tanh().jvp(&[v[0]], &[v[1]]), [t(&[3],1), t(&[3],2)];
