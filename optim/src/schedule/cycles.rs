@@ -2,7 +2,7 @@
 
 use super::{Schedule, cosine, part};
 
-/// [`CosineDecay`] again and again: "SGDR" (Loshchilov and Hutter 2017).
+/// [`CosineDecay`](super::CosineDecay) again and again: "SGDR" (Loshchilov and Hutter 2017).
 ///
 /// ```
 /// use gradus_optim::{CosineRestarts, Schedule};
