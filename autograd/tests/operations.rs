@@ -195,6 +195,8 @@ ok! {
     linear: |v| v[0].linear(v[1], Some(v[2]), Activation::Tanh), [t(&[2,3],1), t(&[3,2],2), t(&[2],3)];
     linear_relu: |v| v[0].linear(v[1], None, Activation::Relu), [t(&[2,3],1), t(&[3,2],2)];
     linear_sigmoid: |v| v[0].linear(v[1], Some(v[2]), Activation::Sigmoid), [t(&[2,3],1), t(&[3,2],2), t(&[2],3)];
+    lstm: |v| { let [y, c] = v[0].lstm([v[1], v[2]], [v[3], v[4]], v[5], false); y + c }, [t(&[2,1,2],1), t(&[1,1],2), t(&[1,1],3), t(&[4,2],4), t(&[4,1],5), t(&[4],6)];
+    attention: |v| v[0].attention(v[1], v[2], Some(v[3]), true, 0.0).tanh(), [t(&[2,2,2],1), t(&[2,3,2],2), t(&[2,3,2],3), t(&[2,3],4)];
     reshape: |v| v[0].reshape(&[3,2]).permute(&[1,0]).tanh(), [t(&[2,3],1)];
     slice: |v| v[0].slice(1, 1..3).tanh(), [t(&[2,4],1)];
     concat: |v| v[0].tape().concat(&[v[0], v[1], v[0]], 1).tanh(), [t(&[2,1],1), t(&[2,2],2)];

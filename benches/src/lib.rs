@@ -5,13 +5,13 @@
 #![forbid(unsafe_code)]
 
 use gradus_autograd::{
-    Activation::{Identity, Relu, Tanh},
+    Activation::{Gelu, Identity, Relu, Tanh},
     Module, Param, Rng, Tape, Tensor, Var, fused,
 };
 use gradus_nn::regularizers::{L1, L2};
 use gradus_nn::{
-    BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Layer, MaxPool2d, Residual,
-    Sequential, init::GlorotUniform, penalty,
+    BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, Layer, Lstm, MaxPool2d, Residual,
+    Sequential, TransformerEncoderLayer, init::GlorotUniform, penalty,
 };
 use gradus_optim::{Adam, AdamW, Positive, Sgd, Step, Unroll, hypergradient};
 
@@ -22,7 +22,7 @@ pub type Workload = Box<dyn FnMut() -> f32 + Send>;
 pub type Make = fn() -> Workload;
 
 /// All workloads by name, in the order of the table; made when called.
-pub const ALL: [(&str, Make); 12] = [
+pub const ALL: [(&str, Make); 14] = [
     ("tiny", tiny),
     ("seed", seed),
     ("mlp_small", mlp_small),
@@ -31,6 +31,8 @@ pub const ALL: [(&str, Make); 12] = [
     ("wide", wide),
     ("cnn", cnn),
     ("resblock", resblock),
+    ("transformer", transformer),
+    ("lstm", lstm),
     ("scalar", scalar),
     ("elementwise", elementwise),
     ("infer1", infer1),
@@ -177,6 +179,36 @@ fn images(model: Sequential, shape: &[usize], mut optimizer: impl Step<f32> + 's
         optimizer.step(&mut model, &loss.backward());
         loss.item()
     })
+}
+
+/// A step of regression by the mean square error.
+fn regression(
+    mut model: impl Layer + 'static,
+    x: &[usize],
+    y: &[usize],
+    mut optimizer: impl Step<f32> + 'static,
+) -> Workload {
+    let (x, y) = (randn(x, 1), randn(y, 2));
+    Box::new(move || {
+        let tape = Tape::training(0);
+        let loss = model.forward(tape.constant(x.clone())).mse(tape.constant(y.clone()));
+        optimizer.step(&mut model, &loss.backward());
+        loss.item()
+    })
+}
+
+/// One pre-norm encoder block, batch 16, sequence 64, width 128, 4 heads, 512 units with GELU between, MSE, AdamW.
+pub fn transformer() -> Workload {
+    let block = TransformerEncoderLayer::new(128, 4).feed_forward(512).activation(Gelu);
+    let shape = [16, 64, 128];
+    regression(block.pre_norm().dropout(0.0).init(1), &shape, &shape, AdamW::new(1e-3))
+}
+
+/// LSTM 32→64 over 50 steps, batch 32, last output, dense 1, MSE, Adam.
+pub fn lstm() -> Workload {
+    let model = Sequential::new().add(Lstm::new(64)).add(Dense::new(1)).build(&[50, 32], 1);
+    let model = model.unwrap_or_else(|error| panic!("{error}"));
+    regression(model, &[32, 50, 32], &[32, 1], Adam::new(1e-3))
 }
 
 /// s = x0; 5,000 × (s = s·w[i % 100] + b[i % 100]), 200 scalar leaves.

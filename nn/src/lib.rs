@@ -8,7 +8,7 @@
 //! | [`BatchNorm`], [`LayerNorm`], [`GroupNorm`], [`RmsNorm`], [`Dropout`] | norms, and noise |
 //! | [`MaxPool2d`] and its like, [`GlobalAvgPool`], [`Upsample`] | other sizes |
 //! | [`Activation`], [`PRelu`] | functions between layers |
-//! | [`Embedding`], [`PositionalEncoding`], [`Rnn`], [`Lstm`], [`Gru`], [`MultiHeadAttention`] | layers for sequences |
+//! | [`Embedding`], [`PositionalEncoding`], [`Rnn`], [`Lstm`], [`Gru`], [`MultiHeadAttention`], [`TransformerEncoderLayer`] | layers for sequences |
 //! | [`init`] | how parameters get their first values |
 //! | [`regularizers`] | penalties on parameters |
 //! | [`losses`] | what training makes small |
@@ -58,4 +58,4 @@ pub use recurrent::{Gru, Lstm, Rnn};
 pub use regularizers::penalty;
 pub use sequential::Sequential;
 pub use summary::summary;
-pub use transformer::MultiHeadAttention;
+pub use transformer::{MultiHeadAttention, TransformerEncoderLayer};

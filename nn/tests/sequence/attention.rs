@@ -1,7 +1,8 @@
-//! Attention over several heads: derivatives, what it must not see, names, messages.
+//! Attention over several heads and blocks of a Transformer: derivatives, what it must not see, names, messages.
 
-use gradus_autograd::{Module, Tape, Tensor};
-use gradus_nn::{Layer, MultiHeadAttention};
+use gradus_autograd::check::gradcheck;
+use gradus_autograd::{Activation, Module, Tape, Tensor};
+use gradus_nn::{Layer, MultiHeadAttention, Sequential, TransformerEncoderLayer};
 
 use super::{assert_close, checked, message, t, zeros};
 
@@ -18,6 +19,55 @@ fn derivatives() {
         let [key, value] = [&key, &value].map(|other| x.tape().constant(other.clone()));
         layer.attend(x, key, value, None)
     });
+}
+
+/// By the input only: that of the parameters stands in a table of PyTorch.
+#[test]
+fn derivatives_of_a_block() {
+    let block = TransformerEncoderLayer::<f64>::new(3, 1).feed_forward(2).dropout(0.0);
+    let block = block.activation(Activation::Gelu).init(1);
+    for block in [block.clone(), block.pre_norm()] {
+        gradcheck(|v| block.forward(v[0]).tanh().sum(), &[t(&[1, 2, 3], 1)])
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// A block under a mask, in a row of layers, with dropout in training only.
+#[test]
+fn blocks() {
+    let block = || TransformerEncoderLayer::<f64>::new(4, 2).feed_forward(8).causal();
+    let model = Sequential::new().add(block()).add(block().pre_norm()).build(&[5, 4], 1).unwrap();
+    let names: Vec<_> = model.params().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names.len(), 24);
+    assert_eq!(names[12], "transformer_encoder_layer_1.self_attn.in_proj_weight");
+    let x = t(&[2, 5, 4], 1);
+    let run = |tape: Tape<f64>, x: &Tensor<f64>| model.forward(tape.constant(x.clone())).value();
+    let mut changed = x.clone();
+    changed.make_mut()[12..20].fill(7.0);
+    let (y, z) = (run(Tape::new(), &x), run(Tape::new(), &changed));
+    assert_eq!(y.slice(1, 0..3), z.slice(1, 0..3));
+    assert!(run(Tape::training(1), &x) != y);
+    assert!(run(Tape::training(1), &x) == run(Tape::training(1), &x));
+    let tape = Tape::new();
+    let seen = Tensor::from_fn(&[2, 1, 1, 5], |at| at[3] < 3);
+    let block = TransformerEncoderLayer::<f64>::new(4, 2).feed_forward(8).init(1);
+    let masked = |x: &Tensor<f64>| {
+        block.forward_masked(tape.constant(x.clone()), Some(tape.attention_mask(&seen))).value()
+    };
+    let short = block.forward(tape.constant(x.slice(1, 0..3))).value();
+    assert_close(
+        "without padding",
+        &masked(&changed).slice(1, 0..3).slice(0, 1..2),
+        &short.slice(0, 1..2),
+        ORDER,
+    );
+    assert_eq!(masked(&changed).slice(1, 0..3), masked(&x).slice(1, 0..3));
+    let error = block.clone().build(&[5, 3]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "layer `transformer_encoder_layer` cannot take an input of shape [5, 3] (one sample, without the batch axis): it \
+         was made for a sequence of width 4, [steps, 4]"
+    );
 }
 
 /// What comes later does not change what was before.

@@ -1,7 +1,7 @@
 //! Layers against the tables of PyTorch and Keras, outputs and all gradients.
 
-use gradus_autograd::{Module, Path, Tape, Tensor, Var};
-use gradus_nn::{Embedding, Gru, Layer, Lstm, MultiHeadAttention, Rnn};
+use gradus_autograd::{Activation, Module, Path, Tape, Tensor, Var};
+use gradus_nn::{Embedding, Gru, Layer, Lstm, MultiHeadAttention, Rnn, TransformerEncoderLayer};
 use serde_json::Value;
 
 use super::assert_close;
@@ -9,13 +9,17 @@ use super::assert_close;
 /// |found − expected|, relative to max(1, |expected|).
 const CLOSE: f64 = 1e-10;
 
-pub fn cases(name: &str) -> Vec<Value> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+fn cases(name: &str) -> Vec<Value> {
+    cases_of("../tests/golden", name)
+}
+
+fn cases_of(folder: &str, name: &str) -> Vec<Value> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
     serde_json::from_str::<Value>(&text).unwrap()["cases"].as_array().unwrap().clone()
 }
 
-pub fn array(value: &Value) -> Tensor<f64> {
+fn array(value: &Value) -> Tensor<f64> {
     let list = |name: &str| value[name].as_array().unwrap().iter();
     let shape: Vec<usize> = list("shape").map(|n| n.as_u64().unwrap() as usize).collect();
     Tensor::new(&shape, list("data").map(|x| x.as_f64().unwrap()).collect())
@@ -31,17 +35,17 @@ fn blocks(x: &Tensor<f64>, order: &[usize]) -> Tensor<f64> {
 }
 
 /// A model with parameters from a case, run, and its gradients compared.
-pub struct Run<'a> {
-    pub case: &'a Value,
+struct Run<'a> {
+    case: &'a Value,
     /// The name of an input of the table for the path of a parameter.
-    pub named: &'a dyn Fn(&str) -> String,
+    named: &'a dyn Fn(&str) -> String,
     /// The value of a parameter from that of the table.
-    pub read: &'a dyn Fn(&str, &Tensor<f64>) -> Tensor<f64>,
+    read: &'a dyn Fn(&str, &Tensor<f64>) -> Tensor<f64>,
 }
 
 impl Run<'_> {
     /// `f` gives the outputs by name.
-    pub fn check<M: Module<f64>>(
+    fn check<M: Module<f64>>(
         &self,
         mut model: M,
         inputs: &[&str],
@@ -248,5 +252,23 @@ fn attention_of_pytorch() {
         let layer = || MultiHeadAttention::<f64>::new(size(case, "e"), size(case, "h"));
         run.check(layer(), &["x"], |layer, _, v| vec![("y", layer.forward(v[0]))]);
         run.check(layer(), &["x"], |layer, _, v| vec![("y", layer.attend(v[0], v[0], v[0], None))]);
+    }
+}
+
+#[test]
+fn blocks_of_pytorch() {
+    for case in &cases_of("tests/golden", "transformer_encoder_layer") {
+        let read = |path: &str, x: &Tensor<f64>| {
+            if path.ends_with("kernel") { x.t().contiguous() } else { x.clone() }
+        };
+        let named = |path: &str| path.replace("kernel", "weight");
+        let run = Run { case, named: &named, read: &read };
+        let is = |name: &str| case["params"][name] == true;
+        let gelu = case["params"]["activation"] == "gelu";
+        let block = TransformerEncoderLayer::<f64>::new(4, 2).feed_forward(6).dropout(0.0);
+        let block = block.activation(if gelu { Activation::Gelu } else { Activation::Relu });
+        let block = if is("norm_first") { block.pre_norm() } else { block };
+        let block = if is("causal") { block.causal() } else { block };
+        run.check(block, &["x"], |block, _, v| vec![("y", block.forward(v[0]))]);
     }
 }
