@@ -20,6 +20,8 @@ mod marks;
 pub mod metrics;
 mod plot;
 mod progress;
+#[cfg(feature = "weights")]
+mod pytorch;
 mod report;
 mod run;
 #[cfg(feature = "weights")]

@@ -14,6 +14,8 @@ mod callbacks;
 #[cfg(feature = "weights")]
 mod files;
 mod metrics;
+#[cfg(feature = "weights")]
+mod pytorch;
 
 /// 64-bit numbers that were worked out in another order.
 pub const F64: f64 = 1e-12;
