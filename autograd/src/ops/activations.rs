@@ -24,22 +24,22 @@ rules! {
         R::select(x.less(R::lit(low)), R::lit(low), inside)
     };
     Silu "silu" (x) = x * x.sigmoid();
-    Mish "mish" (x) = x * x.softplus().tanh();
+    Mish "mish" (x) by number, = x * x.softplus().tanh();
     GeluTanh "gelu_tanh" (x) = x * (((x * x * x * 0.044_715 + x) * GELU_RATE).tanh() * 0.5 + 0.5);
     LeakyRelu "leaky_relu" [slope: f64] (x) =
         R::select(R::lit(0.0).less(x), x, or_nan(x, x * slope));
     Elu "elu" [scale: f64, alpha: f64, rate: f64] (x) =
         R::select(R::lit(0.0).less(x), x * scale, (x * rate).exp_m1() * alpha * scale);
-    HardSigmoid "hardsigmoid" (x) = {
+    HardSigmoid "hardsigmoid" (x) by number, = {
         let line = R::select(R::lit(3.0).less(x), R::lit(1.0), or_nan(x, x / 6.0 + 0.5));
         R::select(x.less(R::lit(-3.0)), R::lit(0.0), line)
     };
-    HardSwish "hardswish" (x) = {
+    HardSwish "hardswish" (x) by number, = {
         let middle = R::select(R::lit(3.0).less(x), x, x * (x / 6.0 + 0.5));
         R::select(x.less(R::lit(-3.0)), R::lit(0.0), middle)
     };
-    Softsign "softsign" (x) = x / (x.abs() + 1.0);
-    LogSigmoid "log_sigmoid" (x) = -(-x).softplus();
+    Softsign "softsign" (x) by number, = x / (x.abs() + 1.0);
+    LogSigmoid "log_sigmoid" (x) by number, = -(-x).softplus();
     Rsqrt "rsqrt" (x) = R::lit(1.0) / x.sqrt();
 }
 

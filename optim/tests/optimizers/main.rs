@@ -1,6 +1,7 @@
 //! Optimisers that are more than a formula of an element: against plain loops, tables and known minima.
 
 mod accumulate;
+mod bowl;
 mod lbfgs;
 mod schedule_free;
 mod tensorwise;

@@ -90,7 +90,8 @@ by_level! {
 
 #[inline(always)]
 unsafe fn lines_with<T: Product, V: Lanes<T>>(job: &Lines<T>) {
-    // Two segments at a time: of one row, or of two short ones.
+    // Two segments at a time: of one row, or of two short ones. A last one alone goes with an empty one: tiles of
+    // another width would have to be compiled for it.
     let (pairs, single) = job.segments.as_chunks::<2>();
     // SAFETY: as stated.
     unsafe {
@@ -98,7 +99,7 @@ unsafe fn lines_with<T: Product, V: Lanes<T>>(job: &Lines<T>) {
             rows::<T, V, 2>(job, pair);
         }
         if let [segment] = single {
-            rows::<T, V, 1>(job, &[*segment]);
+            rows::<T, V, 2>(job, &[*segment, Segment { len: 0, ..*segment }]);
         }
     }
 }
@@ -205,20 +206,21 @@ unsafe fn dots_with<T: Product, V: Lanes<T>>(job: &Dots<T>) {
     // SAFETY: rows and taps are there, as many as the call says.
     unsafe {
         while i < job.filters.end {
-            let wide = size_of::<V>() == 64 && i + 4 <= job.filters.end;
+            // Only AVX-512 has the registers for 4 rows of 4.
+            let left = job.filters.end - i;
+            let rows = if size_of::<V>() == 64 && left >= 4 { 4 } else { 2.min(left) };
             let mut p = 0;
             while p < k {
-                match (wide, p + 4 <= k) {
-                    (true, true) => dot::<T, V, 4, 4>(job, i, p),
-                    (true, false) => dot::<T, V, 4, 1>(job, i, p),
-                    (false, true) if i + 2 <= job.filters.end => dot::<T, V, 2, 4>(job, i, p),
-                    (false, false) if i + 2 <= job.filters.end => dot::<T, V, 2, 1>(job, i, p),
-                    (false, true) => dot::<T, V, 1, 4>(job, i, p),
-                    (false, false) => dot::<T, V, 1, 1>(job, i, p),
+                match (rows, p + 4 <= k) {
+                    (4, true) => dot::<T, V, 4, 4>(job, i, p),
+                    (4, false) => dot::<T, V, 4, 1>(job, i, p),
+                    (2, true) if size_of::<V>() < 64 => dot::<T, V, 2, 4>(job, i, p),
+                    (_, true) => (i..i + rows).for_each(|i| dot::<T, V, 1, 4>(job, i, p)),
+                    (_, false) => (i..i + rows).for_each(|i| dot::<T, V, 1, 1>(job, i, p)),
                 }
                 p += if p + 4 <= k { 4 } else { 1 };
             }
-            i += if wide { 4 } else { 2.min(job.filters.end - i) };
+            i += rows;
         }
     }
 }
