@@ -89,7 +89,8 @@ impl<C: Cell, T: Float> Recurrent<C, T> {
         Recurrent { directions: vec![], settings }
     }
 
-    /// Sets the number of inputs, for use outside of a [`Sequential`](crate::Sequential): after all other settings.
+    /// Sets the number of inputs, for use outside of a [`Sequential`](crate::Sequential). A setting after it that changes
+    /// what parameters there are, or how they start, makes them anew.
     #[track_caller]
     pub fn inputs(mut self, inputs: usize) -> Self {
         self.make(inputs);
@@ -108,12 +109,12 @@ impl<C: Cell, T: Float> Recurrent<C, T> {
 
     /// Dropout of what goes from one layer to the next; not behind the last one.
     pub fn dropout(self, rate: f32) -> Self {
-        self.with(|s| s.dropout = rate)
+        self.set(|s| s.dropout = rate)
     }
 
     /// Whether the outputs of all steps are returned, or that of the last one only (the default, as in Keras).
     pub fn return_sequences(self, all: bool) -> Self {
-        self.with(|s| s.return_sequences = all)
+        self.set(|s| s.return_sequences = all)
     }
 
     /// Leaves the biases out.
@@ -137,14 +138,20 @@ impl<C: Cell, T: Float> Recurrent<C, T> {
         self.with(|s| s.bias_initializers = [start.clone(), start])
     }
 
-    /// Changes the settings. What parameters there are is made by them: they are made anew.
-    #[track_caller]
-    fn with(mut self, change: impl FnOnce(&mut Settings<C, T>)) -> Self {
+    /// Changes what leaves the parameters as they are.
+    fn set(mut self, change: impl FnOnce(&mut Settings<C, T>)) -> Self {
         change(&mut self.settings);
-        if let Some(first) = self.directions.first() {
-            self.make(first.w_ih.value().shape()[1]);
-        }
         self
+    }
+
+    /// Changes what parameters follow from: those that are there already are made anew.
+    #[track_caller]
+    fn with(self, change: impl FnOnce(&mut Settings<C, T>)) -> Self {
+        let mut changed = self.set(change);
+        if let Some(first) = changed.directions.first() {
+            changed.make(first.w_ih.value().shape()[1]);
+        }
+        changed
     }
 
     #[track_caller]
@@ -237,7 +244,7 @@ impl<C: Cell, T: Float> Recurrent<C, T> {
 impl<T: Float> Rnn<T> {
     /// ReLU instead of tanh.
     pub fn relu(self) -> Self {
-        self.with(|s| s.cell.relu = true)
+        self.set(|s| s.cell.relu = true)
     }
 }
 
@@ -245,7 +252,7 @@ impl<T: Float> Gru<T> {
     /// Whether the reset gate is applied behind the matrix product (the default, as in PyTorch, cuDNN and Keras) or to
     /// the state before it (`false`, as in the paper of 2014).
     pub fn reset_after(self, after: bool) -> Self {
-        self.with(|s| s.cell.reset_before = !after)
+        self.set(|s| s.cell.reset_before = !after)
     }
 }
 

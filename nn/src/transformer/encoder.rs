@@ -65,7 +65,7 @@ impl<T: Float> TransformerEncoderLayer<T> {
         }
     }
 
-    /// How many units there are between the two dense layers.
+    /// How many units there are between the two dense layers, which are made anew.
     #[track_caller]
     pub fn feed_forward(mut self, units: usize) -> Self {
         let Settings { width, activation, .. } = self.settings;

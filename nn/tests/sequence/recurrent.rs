@@ -19,11 +19,12 @@ fn derivatives() {
 #[test]
 fn stacks_and_directions() {
     let stack = Gru::<f64>::new(3).layers(2).bidirectional().inputs(2).init(1);
-    let all = Gru::return_sequences(stack.clone(), true);
+    let all = stack.clone().return_sequences(true);
     let tape = Tape::new();
     let x = tape.constant(t(&[4, 5, 2], 1));
     assert_eq!(all.params().len(), 16);
     let (y, h) = stack.forward_with(x, None);
+    assert_eq!(all.forward(x).value(), y.value());
     assert_eq!((y.shape()[..].to_vec(), h.shape()[..].to_vec()), (vec![4, 5, 6], vec![4, 4, 3]));
     let last = stack.forward(x).value();
     assert_eq!(last.slice(1, 0..3), y.value().slice(1, 4..5).slice(2, 0..3).reshape(&[4, 3]));
