@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{DataError, Place};
 
@@ -21,10 +22,13 @@ pub(crate) fn save(
     path: &Path,
     write: impl FnOnce(&mut File, &Place) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
+    /// Threads that write to the same place each have a draft of their own.
+    static DRAFTS: AtomicU64 = AtomicU64::new(0);
     let place = Place { file: Some(path.to_owned()), ..Place::default() };
     let io = |source| DataError::Write { at: Box::new(place.clone()), source };
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
+    let (id, number) = (std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed));
+    name.push(format!(".{id}.{number}.tmp"));
     let beside = path.with_file_name(name);
     let mut file = File::create(&beside).map_err(io)?;
     let written = write(&mut file, &place)

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::TrainError;
 
@@ -14,14 +16,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
 
 /// [`replace`], with the error as it comes.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Threads or processes that write to the same place each have a draft of their own.
+    static DRAFTS: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     fs::create_dir_all(folder)?;
-    // Always the same name: what a killed run left is overwritten by the next one.
-    let draft = path.with_file_name(format!(".{name}.draft"));
+    let (id, number) = (process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed));
+    let draft = path.with_file_name(format!(".{name}.{id}.{number}.draft"));
     let written = File::create(&draft).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()

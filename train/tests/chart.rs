@@ -364,3 +364,20 @@ fn categories_stand_at_whole_numbers() {
     let plot = 560.0;
     assert!((third - first - plot / 3.0 * 2.0 / 1.08).abs() < 1.0, "{first} {third}");
 }
+
+#[test]
+fn threads_save_to_one_place() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("one place");
+    let _ = std::fs::remove_dir_all(&folder);
+    let path = folder.join("loss.svg");
+    let charts = ["first", "second"]
+        .map(|title| Chart::new(title).line("", (0..1000).map(|i| (f64::from(i), f64::from(i)))));
+    std::thread::scope(|scope| {
+        for chart in &charts {
+            scope.spawn(|| (0..50).for_each(|_| chart.save(&path).unwrap()));
+        }
+    });
+    let found = std::fs::read_to_string(&path).unwrap();
+    assert!(charts.iter().any(|chart| chart.svg() == found));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
+}
