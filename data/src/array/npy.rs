@@ -119,7 +119,7 @@ impl Npy {
             let mut buffered = std::io::BufWriter::new(file);
             write(array, &mut buffered)
                 .and_then(|()| buffered.flush())
-                .map_err(|source| DataError::Io { at: Box::new(place.clone()), source })
+                .map_err(|source| DataError::Write { at: Box::new(place.clone()), source })
         })
     }
 
@@ -129,7 +129,7 @@ impl Npy {
     /// Those of the sink.
     pub fn write(&self, array: &Array, sink: impl Write) -> Result<(), DataError> {
         write(array, sink)
-            .map_err(|source| DataError::Io { at: Box::new(Place::default()), source })
+            .map_err(|source| DataError::Write { at: Box::new(Place::default()), source })
     }
 }
 

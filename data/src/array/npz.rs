@@ -114,18 +114,22 @@ impl Npz {
         path: impl AsRef<Path>,
     ) -> Result<(), DataError> {
         save(path.as_ref(), |file, place| {
+            let io = |source| DataError::Write { at: Box::new(place.clone()), source };
+            let failed = |error| match error {
+                ZipError::Io(source) => io(source),
+                error => archive_error(error, place),
+            };
             let mut archive = ZipWriter::new(std::io::BufWriter::new(file));
             for (name, array) in arrays {
                 let options = SimpleFileOptions::default()
                     .compression_method(CompressionMethod::Deflated)
                     .large_file(true);
                 let entry = format!("{name}.npy");
-                archive.start_file(entry, options).map_err(|error| archive_error(error, place))?;
-                write(array, &mut archive)
-                    .map_err(|source| DataError::Io { at: Box::new(place.clone()), source })?;
+                archive.start_file(entry, options).map_err(failed)?;
+                write(array, &mut archive).map_err(io)?;
             }
-            let mut sink = archive.finish().map_err(|error| archive_error(error, place))?;
-            sink.flush().map_err(|source| DataError::Io { at: Box::new(place.clone()), source })
+            let mut sink = archive.finish().map_err(failed)?;
+            sink.flush().map_err(io)
         })
     }
 }

@@ -132,6 +132,42 @@ fn the_bytes_are_those_of_numpy() {
 }
 
 #[test]
+fn threads_write_to_one_place() {
+    let folder = std::env::temp_dir().join(format!("gradus-one-place-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("x.npy");
+    std::thread::scope(|scope| {
+        for n in [1, 5000] {
+            let (array, path) = (Tensor::arange(n).into(), &path);
+            scope.spawn(move || {
+                (0..50).for_each(|_| Npy::new().write_path(&array, path).unwrap());
+            });
+        }
+    });
+    assert!([1, 5000].contains(&Npy::new().read_path(&path).unwrap().shape()[0]));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A disk that is full.
+struct Full;
+
+impl std::io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("the disk is full"))
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_not_said_to_be_unreadable() {
+    let error = message(Npy::new().write(&Tensor::arange(3_i64).into(), Full));
+    assert_eq!(error, "the input: cannot be written: the disk is full");
+}
+
+#[test]
 fn a_file_is_replaced_as_a_whole() {
     let folder = std::env::temp_dir().join(format!("gradus-arrays-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
