@@ -1,7 +1,7 @@
 //! `compile`, `fit`, `evaluate`, `predict`.
 
 use gradus_autograd::{Float, Gradients, Tape, Tensor};
-use gradus_data::{Batch, Dataset};
+use gradus_data::{Augment, Batch, Dataset};
 use gradus_nn::{Layer, losses::Loss, penalty};
 use gradus_optim::{StateDict, Step, StepError};
 
@@ -127,6 +127,9 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         };
         let seen = seen.as_ref().map_or(train.x(), |batch| &batch.x);
         self.check_as(seen, train, "training")?;
+        if augment.is_some_and(Augment::mixes) {
+            self.check_mixed(seen, train)?;
+        }
         if let Validation::Data(data) = validation {
             check_alike(seen, data)?;
             self.check(data, "validation")?;
@@ -310,6 +313,23 @@ impl<T: Float, M: Layer<T>> Trainer<M, T> {
         let y = self.model.forward(tape.constant(x.slice(0, 0..1)));
         let fits = self.loss.check(&y.shape(), data.y());
         fits.map_err(|why| TrainError::Targets { loss: self.loss.name(), part, why })
+    }
+
+    /// Whether the loss reads means of targets, as augmentation that mixes samples makes them.
+    #[track_caller]
+    fn check_mixed(&self, seen: &Tensor<T>, data: &Dataset<T>) -> Result<(), TrainError> {
+        let tape = Tape::inference();
+        let y = self.model.forward(tape.constant(seen.slice(0, 0..1)));
+        let first = tape.constant(data.y().slice(0, 0..1));
+        let mixed = (tape.constant(data.y().clone()) + first) * 0.5;
+        self.loss.check(&y.shape(), &mixed.value()).map_err(|why| {
+            let loss = self.loss.name();
+            let why = format!(
+                "the augmentation mixes targets, and the loss {loss} cannot read a mean of two ({why}): mix \
+                 one-hot targets (`Dataset::with_y`) and train with `CategoricalCrossentropy`"
+            );
+            TrainError::Option(why)
+        })
     }
 
     /// Whether the loss has one for each sample, which weights need.

@@ -1,14 +1,16 @@
 //! Augmentation in `fit`: the training part alone, and the same run for any number of threads.
 
-use gradus_autograd::{Float, Module, Rng, Tensor};
+use gradus_autograd::{Activation, Float, Module, Rng, Tensor};
 use gradus_data::augment::{
     CenterCrop, GaussianNoise, Image, MixUp, RandomCrop, RandomTranslation, Transform,
 };
 use gradus_data::{Augment, Dataset};
 use gradus_nn::Dense;
-use gradus_nn::losses::{CategoricalCrossentropy, SparseCategoricalCrossentropy};
+use gradus_nn::losses::{
+    BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy,
+};
 use gradus_optim::{Adam, Sgd};
-use gradus_train::{Compile, Fit};
+use gradus_train::{Accuracy, Compile, Fit};
 
 /// Two kinds of images, bright on the left or on the right, in one row each.
 fn data(n: usize) -> Dataset {
@@ -112,4 +114,25 @@ fn parts_of_images() {
     let wrong = model.fit(&data, Fit::new().augment(&pipeline).validation(&data)).unwrap_err();
     let wrong = wrong.to_string();
     assert!(wrong.contains("[36]") && wrong.contains("[16]"), "{wrong}");
+}
+
+#[test]
+fn a_loss_of_labels_refuses_mixed_ones() {
+    let data = data(20);
+    let augment = Augment::new(3).images([1, 6, 6]).add(MixUp::new(0.3));
+    let mut model = Dense::new(2).inputs(36).init(4).compile(
+        Sgd::new(0.1),
+        SparseCategoricalCrossentropy,
+        &[&Accuracy::new()],
+    );
+    let before = model.predict(data.x()).unwrap();
+    let error = model.fit(&data, Fit::new().augment(&augment)).unwrap_err().to_string();
+    assert!(error.starts_with("fit: the augmentation mixes targets, and the loss"), "{error}");
+    assert!(error.contains("row 1 has the label 0.5"), "{error}");
+    assert_eq!(model.predict(data.x()).unwrap(), before);
+
+    // The same labels are probabilities to a loss of two classes.
+    let model = Dense::new(1).inputs(36).init(4).activation(Activation::Sigmoid);
+    let mut model = model.compile(Sgd::new(0.1), BinaryCrossentropy::new(), &[]);
+    model.fit(&data, Fit::new().augment(&augment)).unwrap();
 }

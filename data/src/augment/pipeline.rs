@@ -117,6 +117,11 @@ impl<T: Float> Augment<T> {
         self
     }
 
+    /// Whether a transform mixes samples, and their targets with them.
+    pub fn mixes(&self) -> bool {
+        self.stages.iter().any(|stage| stage.transform.mixes())
+    }
+
     /// A data set as an epoch would see it: for looking at the images, or to resize a validation set.
     ///
     /// # Errors
@@ -161,7 +166,7 @@ impl<T: Float> Augment<T> {
             }
         }
         // A mean of labels is no label; a mean of two probabilities is one.
-        if self.stages.iter().any(|stage| stage.transform.mixes())
+        if self.mixes()
             && let Ok(labels) = classes(data.y())
             && labels.to_vec().into_iter().max() > Some(1)
         {
