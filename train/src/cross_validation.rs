@@ -35,6 +35,9 @@ pub struct FoldData<'a, T: Float = f32> {
     pub seed: u64,
     /// The samples that it trains on, not yet preprocessed: for class weights, or for a search inside.
     pub train: &'a Dataset<T>,
+    /// The rows of the whole data that these samples are, in order: for what is known of each sample beside the data,
+    /// such as its weight, or its group in the folds of a search inside.
+    pub rows: &'a [usize],
 }
 
 /// Why a cross-validation did not come to its end.
@@ -261,7 +264,8 @@ impl<'a, M: Layer<T>, T: Float> CrossValidate<'a, M, T> {
             learnt.apply(&mut held_out)?;
         }
 
-        let (mut trainer, options) = (self.build)(&FoldData { number, seed, train: &train })?;
+        let (mut trainer, options) =
+            (self.build)(&FoldData { number, seed, train: &train, rows: &fold.train })?;
         let mut options: Fit<'_, T> = options.progress(false);
         let epochs = options.epochs;
         if let Validation::None = options.validation {

@@ -116,14 +116,15 @@ fn a_poisoned_row_changes_no_training_of_the_fold_that_holds_it_out() {
 fn a_builder_sees_the_training_rows_as_they_are_and_nothing_else() {
     let (data, seen) = (data(), Mutex::new(BTreeMap::new()));
     let watched = |fold: &FoldData<'_>| {
-        seen.lock().unwrap().insert(fold.number, fold.train.clone());
+        seen.lock().unwrap().insert(fold.number, (fold.train.clone(), fold.rows.to_vec()));
         build(fold)
     };
     let found =
         cross_validate(watched, &data, folds()).preprocess(StandardScaler::fit).run().unwrap();
     for fold in folds().folds(&data).unwrap().iter().zip(seen.into_inner().unwrap()) {
-        let (Fold { train, .. }, (_, seen)) = fold;
+        let (Fold { train, .. }, (_, (seen, rows))) = fold;
         assert_eq!(seen, data.subset(train).unwrap());
+        assert_eq!(rows, *train);
     }
     let (rows, outputs) = found.out_of_fold();
     assert_eq!(outputs.shape(), [SAMPLES, 1]);
