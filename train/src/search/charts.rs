@@ -66,18 +66,24 @@ impl StudyResult {
         Ok(chart.x_names(categories.iter().map(Value::to_string)))
     }
 
-    /// Saves `history.svg` and a chart of each parameter, `lr.svg`, into a folder, which is made.
+    /// Saves `history.svg` and a chart of each parameter, `parameter-lr.svg`, into a folder, which is made.
     ///
     /// # Errors
     /// When a file cannot be written; the message names it.
     pub fn save_charts(&self, folder: impl AsRef<Path>) -> io::Result<()> {
         let folder = folder.as_ref();
         self.history_chart().save(folder.join("history.svg"))?;
+        let mut taken = Vec::new();
         for name in self.space.names() {
-            // A name may hold what a file name may not.
-            let file = name.replace(|c: char| !(c.is_alphanumeric() || "-_. ".contains(c)), "_");
+            // A name may hold what a file name may not, and two names may then be one.
+            let mut file =
+                name.replace(|c: char| !(c.is_alphanumeric() || "-_. ".contains(c)), "_");
+            while taken.contains(&file.to_lowercase()) {
+                file.push('_');
+            }
             let chart = self.parameter_chart(name).map_err(io::Error::other)?;
             chart.save(folder.join(format!("parameter-{file}.svg")))?;
+            taken.push(file.to_lowercase());
         }
         Ok(())
     }

@@ -235,6 +235,10 @@ impl Entry {
 
 impl Domain {
     /// The value at a place in the range, from 0 to 1.
+    ///
+    /// # Panics
+    /// When it is a choice of nothing.
+    #[track_caller]
     pub fn at(&self, place: f64) -> Value {
         self.value(self.ends(), place)
     }
@@ -248,6 +252,7 @@ impl Domain {
         self.value(if self.is_log() { bounds.map(f64::ln) } else { bounds }, place)
     }
 
+    #[track_caller]
     fn value(&self, [from, to]: [f64; 2], place: f64) -> Value {
         let place = if place >= 0.0 { place.min(1.0) } else { 0.0 };
         let inner = from + (to - from) * place;
@@ -258,6 +263,7 @@ impl Domain {
                 Value::Integer((value.round() as i64).clamp(*low, *high))
             }
             Domain::Choice(choices) => {
+                assert!(!choices.is_empty(), "Domain::at: a choice of nothing has no value");
                 let at = (place * choices.len() as f64) as usize;
                 choices[at.min(choices.len() - 1)].clone()
             }

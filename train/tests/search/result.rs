@@ -81,6 +81,18 @@ fn charts_are_drawn_for_every_parameter() {
     assert!(found.parameter_chart("rate").is_err());
 }
 
+#[test]
+fn charts_of_names_that_a_file_cannot_have_are_all_there() {
+    let space =
+        Space::new().uniform("a/b", 0.0, 1.0).uniform("a_b", 0.0, 1.0).uniform("A_b", 0.0, 1.0);
+    let found = Study::minimize(space).trials(3).run(|trial| Ok(trial.get::<f64>("a/b")?)).unwrap();
+    let folder = scratch("charts of like names");
+    found.save_charts(&folder).unwrap();
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1 + 3);
+    let svg = std::fs::read_to_string(folder.join("parameter-a_b.svg")).unwrap();
+    assert!(svg.contains("Scores over a/b"));
+}
+
 /// Ten steps of Adam on a valley of two weights, and the loss in the end.
 fn slope(knobs: &Knobs<f64>) -> Result<gradus_optim::Hypergradient<f64>, HypergradientError> {
     let w = Param::new(Tensor::from([3.0, -2.0]));
