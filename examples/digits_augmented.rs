@@ -15,7 +15,11 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data-sets/digits.csv");
 const FOLDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data-sets/digits_folds.csv");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let short = std::env::args().nth(1).is_some_and(|arg| arg == "--short");
+    let short = match std::env::args().skip(1).collect::<Vec<_>>().join(" ").as_str() {
+        "" => false,
+        "--short" => true,
+        _ => return Err("usage: digits_augmented [--short]".into()),
+    };
     let (shuffles, folds, epochs) = if short { (1, 1, 5) } else { (3, 5, 100) };
     let data: Dataset = Csv::new().no_header().read_path(DATA)?;
     let data = data.with_x(data.x().map(|x| x / 16.0))?;

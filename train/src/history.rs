@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::TrainError;
+use crate::{TrainError, file};
 
 /// The numbers of one evaluation, or of one epoch: `loss`, `accuracy`, `val_loss` …
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,14 +77,12 @@ impl History {
         std::iter::once(header).chain(rows).collect()
     }
 
-    /// Writes the table as CSV.
+    /// Writes the table as CSV, making the folders above it. The file is there as a whole or not at all.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
-        let path = path.as_ref();
-        std::fs::write(path, self.to_csv())
-            .map_err(|source| TrainError::Write { path: path.display().to_string(), source })
+        file::replace(path.as_ref(), self.to_csv().as_bytes())
     }
 }
 

@@ -60,8 +60,9 @@ impl RandomCrop {
 impl<T: Float> Transform<T> for RandomCrop {
     fn apply(&self, image: &mut Image<'_, T>, rng: &mut Rng) {
         let [_, height, width] = image.shape();
-        let top = rng.below(height + 2 * self.margin - self.size[0] + 1);
-        let left = rng.below(width + 2 * self.margin - self.size[1] + 1);
+        let [below, right] = [height, width].map(|side| with_margin(side, self.margin));
+        let top = rng.below(below - self.size[0] + 1);
+        let left = rng.below(right - self.size[1] + 1);
         cut(image, self.size, [top, left], self.margin);
     }
     fn size(&self, of: [usize; 2]) -> Result<[usize; 2], DataError> {
@@ -193,10 +194,15 @@ fn within(
     of: [usize; 2],
     margin: usize,
 ) -> Result<[usize; 2], DataError> {
-    match (0..2).all(|axis| size[axis] <= of[axis].saturating_add(margin.saturating_mul(2))) {
+    match (0..2).all(|axis| size[axis] <= with_margin(of[axis], margin)) {
         true => Ok(size),
         false => Err(DataError::CropTooLarge { transform: transform.to_owned(), size, image: of }),
     }
+}
+
+/// A side with a margin at both ends, however large.
+fn with_margin(side: usize, margin: usize) -> usize {
+    side.saturating_add(margin.saturating_mul(2))
 }
 
 #[track_caller]

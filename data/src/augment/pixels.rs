@@ -6,8 +6,9 @@ use super::geometry::{in_order, not_negative};
 use super::image::Image;
 use super::{Transform, between};
 
-/// Adds a number between −factor and factor to all pixels, as Keras; what leaves the range of the values is not cut
-/// off.
+/// Adds a number between −factor and factor to all pixels, in the units of the pixels; what leaves the range of the
+/// values is not cut off. Keras multiplies its factor by the width of `value_range`, 255 unless set, and cuts off: its
+/// 0.2 is 51 for pixels from 0 to 255, and 0.2 for pixels from 0 to 1.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomBrightness {
     factor: f64,
