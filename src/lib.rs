@@ -53,11 +53,16 @@ pub mod prelude {
     pub use crate::nn::regularizers::{L1, L1L2, L2, penalty};
     pub use crate::nn::{
         AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d,
-        Conv3d, ConvTranspose1d, ConvTranspose2d, Dense, Dropout, Flatten, GlobalAvgPool,
-        GlobalMaxPool, GroupNorm, Lambda, Layer, LayerNorm, MaxPool1d, MaxPool2d, PRelu, Reshape,
-        Residual, RmsNorm, Sequential, Upsample, summary,
+        Conv3d, ConvTranspose1d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten,
+        GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru, Lambda, Layer, LayerNorm, Lstm, MaxPool1d,
+        MaxPool2d, MultiHeadAttention, PRelu, PositionalEncoding, Reshape, Residual, RmsNorm, Rnn,
+        Sequential, TransformerEncoderLayer, Upsample, summary,
     };
-    pub use crate::optim::{Adam, AdamW, Clip, Schedule, Sgd, Step};
+    pub use crate::optim::{
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clip, CosineDecay, ExponentialDecay,
+        Lamb, Lbfgs, Lion, Muon, NAdam, OneCycle, PiecewiseConstant, RAdam, RMSprop, Schedule,
+        ScheduleFreeAdamW, Sgd, Step, StepDecay, Warmup,
+    };
     pub use crate::train::*;
     pub use gradus_derive::Module;
 }
