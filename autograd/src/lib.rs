@@ -33,7 +33,7 @@ pub use functional::per_sample_gradients;
 pub use kernel::resample::resample;
 pub use kernel::resample::{Interpolation, Padding};
 pub use op::{Backward, Cotangents, Op, Outputs, Vjp};
-pub use ops::conv::{Conv, PerAxis};
+pub use ops::conv_settings::{Conv, PerAxis};
 pub use ops::fuse::Fuse;
 pub use ops::linear::Activation;
 #[doc(hidden)]

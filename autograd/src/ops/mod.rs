@@ -7,7 +7,9 @@
 mod activations;
 mod arrange;
 mod attention;
-pub(crate) mod conv;
+mod conv;
+pub(crate) mod conv_settings;
+mod distances;
 pub(crate) mod dropout;
 mod einsum;
 pub(crate) mod elementwise;

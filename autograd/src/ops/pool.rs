@@ -1,6 +1,6 @@
 //! Pooling over the last one to three axes: the largest or the mean of windows.
 
-use super::conv::PerAxis;
+use super::conv_settings::PerAxis;
 use crate::element::Float;
 use crate::op::{Cotangents, Op, Outputs, Vjp};
 use crate::tape::Var;
