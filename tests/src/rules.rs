@@ -73,7 +73,7 @@ pub fn rmsprop() -> Vec<Form<RMSpropHyper>> {
         ("rmsprop with momentum", of(rmsprop().momentum(0.7))),
         ("centered rmsprop", of(rmsprop().centered(true).epsilon(0.1))),
         ("centered rmsprop with momentum", {
-            of(RMSprop::new(0.2).centered(true).epsilon(0.1).momentum(0.7))
+            of(RMSprop::new(0.2).rho(0.7).centered(true).epsilon(0.1).momentum(0.7))
         }),
         ("rmsprop of keras", of(rmsprop().keras().epsilon(0.1).decoupled_weight_decay(0.03))),
         ("centered rmsprop of keras with momentum", {

@@ -49,7 +49,8 @@ fn check_field<R: UpdateRule>(
     value: f64,
     field: impl Fn(&mut R) -> &mut f64,
 ) {
-    for plain_steps in 0..3 {
+    let mut learned = false;
+    for plain_steps in [0, 1, 2, 7] {
         let (mut optimizer, mut model) = (optimizer.clone(), model(2));
         for step in 0..plain_steps {
             let gradients = gradients(&model, step);
@@ -80,9 +81,7 @@ fn check_field<R: UpdateRule>(
             }
         };
         close(found, expected, TOLERANCE, name);
-        // The first step of all is the same for any weight of the moments, which are 0.
-        let learned = (found / value - 1.0).abs() > TOLERANCE;
-        assert!(learned || plain_steps == 0, "{name}: nothing was learned");
+        learned |= (found / value - 1.0).abs() > TOLERANCE;
         // It takes effect with the third step, in the groups that follow it, too.
         unrolled.apply(&model, &taped[1]);
         unrolled.with(&field, tape.number(found)).apply(&model, &taped[2]);
@@ -92,6 +91,9 @@ fn check_field<R: UpdateRule>(
             std::iter::zip(a, b).for_each(|(a, b)| close(a, b, TOLERANCE, name));
         }
     }
+    // Not by every step: the first is the same for any weight of moments, which are 0 then, RAdam adapts from the sixth
+    // on, and of a maximum one side counts.
+    assert!(learned, "{name}: nothing was learned");
 }
 
 #[test]
