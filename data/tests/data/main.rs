@@ -3,6 +3,8 @@
 use gradus_data::DataError;
 
 mod arrays;
+#[cfg(feature = "compressed")]
+mod compressed;
 mod csv;
 mod data_sets;
 mod dataset;

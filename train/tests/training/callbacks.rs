@@ -1,13 +1,11 @@
-//! Callbacks: decisions as in Keras and PyTorch, files that are read back, averages, weights of samples.
+//! Callbacks: decisions as in Keras and PyTorch, averages, a file that grows.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gradus_autograd::{Module, Tensor};
 use gradus_data::Dataset;
-use gradus_nn::losses::{BinaryCrossentropy, Loss, SparseCategoricalCrossentropy};
 use gradus_nn::{Dense, losses::MeanSquaredError};
 use gradus_optim::Sgd;
 use gradus_train::*;
@@ -48,16 +46,16 @@ impl Metric<f64> for Scripted {
     }
 }
 
-fn data() -> Dataset<f64> {
+pub(super) fn data() -> Dataset<f64> {
     let x = Tensor::from([[1.0], [2.0], [-1.0], [0.5]]);
     Dataset::new(x.clone(), x.map(|x| 3.0 * x - 1.0)).unwrap()
 }
 
-fn line() -> Dense<f64> {
+pub(super) fn line() -> Dense<f64> {
     Dense::new(1).inputs(1).init(1)
 }
 
-fn quiet<'a>(epochs: usize) -> Fit<'a, f64> {
+pub(super) fn quiet<'a>(epochs: usize) -> Fit<'a, f64> {
     Fit::new().epochs(epochs).batch_size(2).progress(false)
 }
 
@@ -220,7 +218,7 @@ fn closures_are_called_in_their_places() {
     assert_eq!(*calls.borrow(), expected);
 }
 
-fn weights(model: &dyn Module<f64>) -> Vec<f64> {
+pub(super) fn weights(model: &dyn Module<f64>) -> Vec<f64> {
     model.params().iter().flat_map(|(_, p)| p.value().to_vec()).collect()
 }
 
@@ -298,197 +296,4 @@ fn the_history_as_a_file_that_grows() {
     let error =
         model.fit(&data, quiet(1).callback(CsvLogger::new(path.join("x.csv")))).unwrap_err();
     assert!(matches!(error, TrainError::Write { .. }), "{error}");
-}
-
-/// CRC-32C by its definition, bit by bit, with the mask of the format.
-fn crc(data: &[u8]) -> u32 {
-    let mut crc = !0_u32;
-    for byte in data {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
-        }
-    }
-    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
-/// The fields of a protocol buffer: number and bytes, those of a number in place.
-fn fields(mut data: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    fn varint(data: &mut &[u8]) -> u64 {
-        let (mut value, mut shift) = (0, 0);
-        loop {
-            let byte = data[0];
-            *data = &data[1..];
-            value |= u64::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte < 0x80 {
-                return value;
-            }
-        }
-    }
-    let mut all = Vec::new();
-    while !data.is_empty() {
-        let key = varint(&mut data);
-        let length = match key & 7 {
-            0 => {
-                all.push((key >> 3, varint(&mut data).to_le_bytes().to_vec()));
-                continue;
-            }
-            1 => 8,
-            2 => varint(&mut data) as usize,
-            5 => 4,
-            other => panic!("no wire type {other}"),
-        };
-        all.push((key >> 3, data[..length].to_vec()));
-        data = &data[length..];
-    }
-    all
-}
-
-/// Tag, step and value of each number in the files of a folder.
-fn events(folder: &Path) -> Vec<(String, u64, f32)> {
-    let mut all = Vec::new();
-    for file in fs::read_dir(folder).unwrap() {
-        let file = file.unwrap();
-        assert!(file.file_name().to_str().unwrap().starts_with("events.out.tfevents."));
-        let bytes = fs::read(file.path()).unwrap();
-        let (mut rest, mut count) = (&bytes[..], 0);
-        while !rest.is_empty() {
-            let u32_at = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
-            let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
-            assert_eq!(u32_at(8), crc(&rest[..8]));
-            let record = &rest[12..12 + length];
-            assert_eq!(u32_at(12 + length), crc(record));
-            let event = fields(record);
-            let field = |number: u64| event.iter().find(|field| field.0 == number).map(|f| &f.1);
-            assert_eq!(field(1).unwrap().len(), 8, "a time");
-            if count == 0 {
-                assert_eq!(field(3).unwrap(), b"brain.Event:2");
-            } else {
-                let step = u64::from_le_bytes(field(2).unwrap()[..].try_into().unwrap());
-                for (_, value) in fields(field(5).unwrap()) {
-                    let value = fields(&value);
-                    let tag = String::from_utf8(value[0].1.clone()).unwrap();
-                    all.push((tag, step, f32::from_le_bytes(value[1].1[..].try_into().unwrap())));
-                }
-            }
-            (rest, count) = (&rest[12 + length + 4..], count + 1);
-        }
-    }
-    all
-}
-
-#[test]
-fn event_files_of_tensorboard_are_read_back() {
-    // The value that the definition gives for "123456789" is 0xe3069283, before the mask.
-    assert_eq!(crc(b"123456789"), 0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8));
-    let folder = Folder::new("events");
-    let data = data();
-    let mut model = line().compile(Sgd::new(0.1), MeanSquaredError, &[]);
-    let board = TensorBoard::new(&*folder).every_batches(3);
-    let history = model.fit(&data, quiet(130).validation(&data).callback(board)).unwrap();
-    let train = events(&folder.join("train"));
-    let column = |events: &[(String, u64, f32)], tag: &str| {
-        let own = events.iter().filter(|event| event.0 == tag).cloned();
-        own.map(|(_, step, value)| (step, value)).collect::<Vec<_>>()
-    };
-    let expected = |name: &str| {
-        let values = history.column(name).into_iter().map(|x| x as f32);
-        (0..).zip(values).collect::<Vec<(u64, f32)>>()
-    };
-    assert_eq!(column(&train, "epoch_loss"), expected("loss"));
-    assert_eq!(column(&train, "epoch_learning_rate"), expected("lr"));
-    assert_eq!(column(&events(&folder.join("validation")), "epoch_loss"), expected("val_loss"));
-    let steps: Vec<u64> = column(&train, "batch_loss").iter().map(|(step, _)| *step).collect();
-    assert_eq!(steps, (3..=260).step_by(3).collect::<Vec<u64>>());
-}
-
-/// A weight of 2 is the sample twice, up to the number that is divided by.
-#[test]
-fn weights_of_samples_and_classes() {
-    let (x, y) = (data().x().clone(), Tensor::from([[1.0], [0.0], [1.0], [0.0]]));
-    let labelled = Dataset::new(x.clone(), y).unwrap();
-    let gradient_step = |options: Fit<'_, f64>, lr: f64, data: &Dataset<f64>| {
-        let mut model = line().compile(Sgd::new(lr), BinaryCrossentropy::from_logits(), &[]);
-        let history = model.fit(data, options.batch_size(100).progress(false)).unwrap();
-        let mut all = weights(&model.model);
-        all.push(history.last().unwrap().loss() * lr);
-        all
-    };
-    let close =
-        |a: &[f64], b: &[f64]| a.iter().zip(b).for_each(|(a, b)| assert_close("", *a, *b, F64));
-    let twice = labelled.subset(&[0, 0, 1, 2, 2, 3]).unwrap();
-    let expected = gradient_step(Fit::new(), 0.6, &twice);
-    close(&gradient_step(Fit::new().class_weights(&[1.0, 2.0]), 0.4, &labelled), &expected);
-    let samples = Fit::new().sample_weights(&[2.0, 1.0, 2.0, 1.0]);
-    close(
-        &gradient_step(samples, 0.4, &labelled),
-        &gradient_step(Fit::new().class_weights(&[1.0, 2.0]), 0.4, &labelled),
-    );
-    let both = Fit::new().class_weights(&[1.0, 4.0]).sample_weights(&[0.5, 1.0, 0.5, 1.0]);
-    close(&gradient_step(both, 0.4, &labelled), &expected);
-    // Weights of 1 change nothing.
-    let ones = gradient_step(Fit::new().class_weights(&[1.0, 1.0]), 0.4, &labelled);
-    close(&ones, &gradient_step(Fit::new(), 0.4, &labelled));
-}
-
-#[test]
-fn losses_of_samples_have_the_mean_that_the_loss_is() {
-    use gradus_autograd::Tape;
-    let tape = Tape::<f64>::new();
-    let p = tape.constant(Tensor::from([[0.3, 0.7, 0.2], [0.9, 0.4, 0.5]]));
-    let t = tape.constant(Tensor::from([[0.0, 1.0, 1.0], [1.0, 0.25, 0.0]]));
-    let classes = tape.constant(Tensor::from([2.0, 0.0]));
-    let losses: [(&dyn Loss<f64>, _); 4] = [
-        (&BinaryCrossentropy::new(), t),
-        (&BinaryCrossentropy::from_logits(), t),
-        (&MeanSquaredError, t),
-        (&SparseCategoricalCrossentropy, classes),
-    ];
-    for (loss, t) in losses {
-        let each = loss.each(p, t).unwrap();
-        assert_eq!(each.shape()[..], [2], "{}", loss.name());
-        assert_close(loss.name(), each.mean().item(), loss.of(p, t).item(), F64);
-    }
-}
-
-#[test]
-fn weights_that_make_no_sense() {
-    let mut model = line().compile(Sgd::new(0.1), MeanSquaredError, &[]);
-    let mut check = |options: Fit<'_, f64>, text: &str| {
-        assert_eq!(model.fit(&data(), options).unwrap_err().to_string(), text);
-    };
-    check(quiet(1).sample_weights(&[1.0]), "fit: 1 sample weights for 4 training samples");
-    check(
-        quiet(1).sample_weights(&[1.0, -1.0, 1.0, 1.0]),
-        "fit: a sample weight of -1 is negative or not finite",
-    );
-    check(
-        quiet(1).class_weights(&[1.0, f64::NAN]),
-        "fit: a class weight of NaN is negative or not finite",
-    );
-    check(
-        quiet(1).class_weights(&[1.0]),
-        "the label of sample 2 is -4: labels are whole numbers from 0 on",
-    );
-    let labels =
-        Dataset::new(data().x().clone(), Tensor::from([[1.0], [0.0], [2.0], [0.0]])).unwrap();
-    let error = model.fit(&labels, quiet(1).class_weights(&[1.0, 1.0])).unwrap_err();
-    assert_eq!(error.to_string(), "fit: sample 2 is of class 2, but there are 2 class weights");
-}
-
-/// The part that is held out keeps the weights of its samples, and not those of its classes.
-#[test]
-fn weights_of_a_validation_fraction() {
-    let labelled =
-        Dataset::new(data().x().clone(), Tensor::from([[1.0], [0.0], [1.0], [0.0]])).unwrap();
-    let val = |options: Fit<'_, f64>| {
-        let mut model = line().compile(Sgd::new(0.0), BinaryCrossentropy::from_logits(), &[]);
-        let history =
-            model.fit(&labelled, options.validation_fraction(0.25).progress(false)).unwrap();
-        history.column("val_loss")[0]
-    };
-    let plain = val(Fit::new());
-    assert_eq!(val(Fit::new().class_weights(&[3.0, 3.0])), plain);
-    assert_close("held out", val(Fit::new().sample_weights(&[1., 1., 1., 3.])), 3.0 * plain, F64);
 }

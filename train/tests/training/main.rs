@@ -11,11 +11,13 @@ use serde_json::Value;
 #[cfg(feature = "weights")]
 mod backup;
 mod callbacks;
+mod event_files;
 #[cfg(feature = "weights")]
 mod files;
 mod metrics;
 #[cfg(feature = "weights")]
 mod pytorch;
+mod weighting;
 
 /// 64-bit numbers that were worked out in another order.
 pub const F64: f64 = 1e-12;
