@@ -6,7 +6,7 @@
 //! | room | holds |
 //! | --- | --- |
 //! | [`autograd`] | tensors, the tape, operations, gradients, gradient checks |
-//! | [`nn`] | layers, initialisers, regularisers, losses |
+//! | [`nn`] | layers, initialisers, regularisers, constraints, losses |
 //! | [`optim`] | update rules, schedules, [hypergradients](differentiating_training) |
 //! | [`data`] | data sets, readers of files, splits, folds, scaling, encoding, batches |
 //! | [`train`] | `compile`, `fit`, `evaluate`, `predict`, callbacks, history, charts |
@@ -48,6 +48,7 @@ pub mod prelude {
         PadMode, Param, Pool, Real, Reduction, Rng, Rule, Tape, Tensor, Var, Vjp, fused,
     };
     pub use crate::data::*;
+    pub use crate::nn::constraints::{MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
     pub use crate::nn::init::*;
     pub use crate::nn::losses::*;
     pub use crate::nn::regularizers::{L1, L1L2, L2, penalty};

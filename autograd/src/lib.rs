@@ -41,7 +41,7 @@ pub use ops::loss::reshape_hint;
 pub use ops::losses::{ClassOptions, Reduction};
 pub use ops::pool::Pool;
 pub use ops::select::PadMode;
-pub use param::{Initializer, Module, Param, ParamId, Path, Regularizer};
+pub use param::{Constraint, Initializer, Module, Param, ParamId, Path, Regularizer};
 pub use real::{Dual, Literal, Num, Real, Sym};
 #[doc(hidden)]
 pub use rule::Kernels;

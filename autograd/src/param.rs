@@ -32,6 +32,13 @@ pub trait Regularizer<T: Float>: fmt::Debug + Send + Sync {
     fn penalty<'t>(&self, weight: Var<'t, T>) -> Var<'t, T>;
 }
 
+/// Where a parameter has to stay: its value is projected there after each update.
+pub trait Constraint<T: Float>: fmt::Debug + Send + Sync {
+    /// The value that takes the place of `weight`, of the same shape: a function of it alone. By operations on
+    /// variables, so that a step that is recorded can be differentiated through the projection.
+    fn project<'t>(&self, weight: Var<'t, T>) -> Var<'t, T>;
+}
+
 /// A tensor of a model: trained by gradients, or a running statistic.
 ///
 /// ```
@@ -47,10 +54,13 @@ pub struct Param<T: Float = f32> {
     trained: bool,
     /// Whether the zeros that it holds only stand for what its initialiser will draw.
     awaits_values: bool,
+    /// See [`Param::derived`].
+    is_derived: bool,
     /// See [`Param::smallest_batch`].
     smallest_batch: usize,
     initializer: Option<Arc<dyn Initializer<T>>>,
     regularizer: Option<Arc<dyn Regularizer<T>>>,
+    constraint: Option<Arc<dyn Constraint<T>>>,
 }
 
 impl<T: Float> Param<T> {
@@ -61,9 +71,11 @@ impl<T: Float> Param<T> {
             value,
             trained: true,
             awaits_values: false,
+            is_derived: false,
             smallest_batch: 1,
             initializer: None,
             regularizer: None,
+            constraint: None,
         }
     }
 
@@ -72,6 +84,15 @@ impl<T: Float> Param<T> {
     pub fn drawn(shape: &[usize], initializer: Arc<dyn Initializer<T>>) -> Self {
         let zeros = Param::new(Tensor::zeros(shape));
         Param { initializer: Some(initializer), awaits_values: true, ..zeros }
+    }
+
+    /// A trained parameter of the given shape that starts by the first values of another one, such as the length of
+    /// what was drawn: zeros until its layer gives it a value, in [`Module::visit_mut`], and again after
+    /// [`Module::init`].
+    #[track_caller]
+    pub fn derived(shape: &[usize]) -> Self {
+        let zeros = Param::new(Tensor::zeros(shape));
+        Param { is_derived: true, awaits_values: true, ..zeros }
     }
 
     /// A value that no gradient trains: a running statistic, a fixed embedding.
@@ -93,6 +114,12 @@ impl<T: Float> Param<T> {
     /// With a penalty on its values.
     pub fn regularized(mut self, regularizer: Option<Arc<dyn Regularizer<T>>>) -> Self {
         self.regularizer = regularizer;
+        self
+    }
+
+    /// With a constraint, which holds from the first step of an optimiser on; the value stays until then.
+    pub fn constrained(mut self, constraint: Option<Arc<dyn Constraint<T>>>) -> Self {
+        self.constraint = constraint;
         self
     }
 
@@ -127,7 +154,8 @@ impl<T: Float> Param<T> {
         *self.value_mut() = value;
     }
 
-    /// Whether it was made to be [drawn](Param::drawn), and nobody has done so or given it a value.
+    /// Whether it was made to be [drawn](Param::drawn) or [derived](Param::derived), and nobody has done so or given it
+    /// a value.
     pub fn awaits_values(&self) -> bool {
         self.awaits_values
     }
@@ -151,6 +179,28 @@ impl<T: Float> Param<T> {
     pub fn regularizer(&self) -> Option<&dyn Regularizer<T>> {
         self.regularizer.as_deref()
     }
+
+    /// What its values have to keep to.
+    pub fn constraint(&self) -> Option<&dyn Constraint<T>> {
+        self.constraint.as_deref()
+    }
+
+    /// What its constraint makes of an updated value; the same, if it has none.
+    ///
+    /// # Panics
+    /// When the constraint changes the shape.
+    #[track_caller]
+    pub fn project<'t>(&self, weight: Var<'t, T>) -> Var<'t, T> {
+        let Some(constraint) = &self.constraint else { return weight };
+        let projected = constraint.project(weight);
+        assert!(
+            projected.shape() == weight.shape(),
+            "project: {constraint:?} makes a value of shape {:?} of a parameter of shape {:?}",
+            projected.shape(),
+            weight.shape()
+        );
+        projected
+    }
 }
 
 impl<T: Float> Clone for Param<T> {
@@ -161,6 +211,7 @@ impl<T: Float> Clone for Param<T> {
             value: self.value.clone(),
             initializer: self.initializer.clone(),
             regularizer: self.regularizer.clone(),
+            constraint: self.constraint.clone(),
             ..*self
         }
     }
@@ -250,6 +301,7 @@ pub trait Module<T: Float> {
         Self: Sized,
     {
         self.visit_mut(Path::root(), &mut |path, param| {
+            param.awaits_values |= param.is_derived;
             if let Some(initializer) = param.initializer.clone() {
                 let mut rng = Rng::named(seed, &path.to_string());
                 let value = initializer.sample(param.value.shape(), &mut rng);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gradus_autograd::{Float, Initializer, Param, Rng, Tape, Tensor, Var};
+use gradus_autograd::{Constraint, Float, Initializer, Param, Rng, Tape, Tensor, Var};
 use gradus_derive::Module;
 
 use crate::init::Normal;
@@ -73,6 +73,12 @@ impl<T: Float> Embedding<T> {
     pub fn initializer(mut self, initializer: impl Initializer<T> + 'static) -> Self {
         self.initializer = Arc::new(initializer);
         self.started()
+    }
+
+    /// Where each step leaves the table: Keras' `embeddings_constraint`. A row runs along axis 1.
+    pub fn constraint(mut self, constraint: impl Constraint<T> + 'static) -> Self {
+        self.weight = self.weight.constrained(Some(Arc::new(constraint)));
+        self
     }
 
     fn started(mut self) -> Self {

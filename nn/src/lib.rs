@@ -1,4 +1,4 @@
-//! Layers, initialisers, regularisers and losses.
+//! Layers, initialisers, regularisers, constraints and losses.
 //!
 //! | here | is |
 //! | --- | --- |
@@ -10,7 +10,7 @@
 //! | [`Activation`], [`PRelu`] | functions between layers |
 //! | [`Embedding`], [`PositionalEncoding`], [`Rnn`], [`Lstm`], [`Gru`], [`MultiHeadAttention`], [`TransformerEncoderLayer`] | layers for sequences |
 //! | [`init`] | how parameters get their first values |
-//! | [`regularizers`] | penalties on parameters |
+//! | [`regularizers`], [`constraints`] | penalties on parameters, and where they have to stay |
 //! | [`losses`] | what training makes small |
 //!
 //! What does not live here: the operations (a layer composes them), optimisers, data, training.
@@ -19,6 +19,7 @@
 
 mod arrange;
 mod batch_norm;
+pub mod constraints;
 mod conv;
 mod dense;
 mod dropout;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use gradus_autograd::{Activation, Float, Initializer, Param, Regularizer, Rng, Tensor};
+use gradus_autograd::{
+    Activation, Constraint, Float, Initializer, Param, Regularizer, Rng, Tensor,
+};
 
 use crate::init::{GlorotUniform, Zeros};
 
@@ -14,6 +16,8 @@ pub(crate) struct Weights<T: Float> {
     pub bias_initializer: Arc<dyn Initializer<T>>,
     pub kernel_regularizer: Option<Arc<dyn Regularizer<T>>>,
     pub bias_regularizer: Option<Arc<dyn Regularizer<T>>>,
+    pub kernel_constraint: Option<Arc<dyn Constraint<T>>>,
+    pub bias_constraint: Option<Arc<dyn Constraint<T>>>,
     layout: Layout,
 }
 
@@ -38,6 +42,8 @@ impl<T: Float> Weights<T> {
             bias_initializer: Arc::new(Zeros),
             kernel_regularizer: None,
             bias_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
             layout,
         }
     }
@@ -51,26 +57,32 @@ impl<T: Float> Weights<T> {
 
     #[track_caller]
     pub fn kernel(&self, shape: &[usize]) -> Param<T> {
-        Param::drawn(shape, self.initializer()).regularized(self.kernel_regularizer.clone())
+        self.of_kernel(Param::drawn(shape, self.initializer()))
     }
 
     #[track_caller]
     pub fn bias(&self, n: usize) -> Option<Param<T>> {
-        self.use_bias.then(|| {
-            let bias = Param::drawn(&[n], self.bias_initializer.clone());
-            bias.regularized(self.bias_regularizer.clone())
-        })
+        self.use_bias.then(|| self.of_bias(Param::drawn(&[n], self.bias_initializer.clone())))
+    }
+
+    fn of_kernel(&self, kernel: Param<T>) -> Param<T> {
+        kernel
+            .regularized(self.kernel_regularizer.clone())
+            .constrained(self.kernel_constraint.clone())
+    }
+
+    fn of_bias(&self, bias: Param<T>) -> Param<T> {
+        bias.regularized(self.bias_regularizer.clone()).constrained(self.bias_constraint.clone())
     }
 
     /// Changes what parameters that are there already were made by; they keep their values.
     pub fn renew(&self, kernel: &mut Option<Param<T>>, bias: &mut Option<Param<T>>) {
-        *kernel = kernel.take().map(|kernel| {
-            kernel.initialized_by(self.initializer()).regularized(self.kernel_regularizer.clone())
-        });
-        *bias = bias.take().filter(|_| self.use_bias).map(|bias| {
-            bias.initialized_by(self.bias_initializer.clone())
-                .regularized(self.bias_regularizer.clone())
-        });
+        *kernel =
+            kernel.take().map(|kernel| self.of_kernel(kernel.initialized_by(self.initializer())));
+        *bias = bias
+            .take()
+            .filter(|_| self.use_bias)
+            .map(|bias| self.of_bias(bias.initialized_by(self.bias_initializer.clone())));
     }
 }
 
@@ -141,6 +153,22 @@ macro_rules! weight_settings {
                 regularizer: impl gradus_autograd::Regularizer<T> + 'static,
             ) -> Self {
                 self.with(|weights| weights.bias_regularizer = Some(std::sync::Arc::new(regularizer)))
+            }
+
+            /// Where each step leaves the kernel: see [`constraints`](crate::constraints).
+            pub fn kernel_constraint(
+                self,
+                constraint: impl gradus_autograd::Constraint<T> + 'static,
+            ) -> Self {
+                self.with(|weights| weights.kernel_constraint = Some(std::sync::Arc::new(constraint)))
+            }
+
+            /// Where each step leaves the bias.
+            pub fn bias_constraint(
+                self,
+                constraint: impl gradus_autograd::Constraint<T> + 'static,
+            ) -> Self {
+                self.with(|weights| weights.bias_constraint = Some(std::sync::Arc::new(constraint)))
             }
 
             /// Changes the settings; parameters that are there already keep their values.

@@ -34,9 +34,9 @@ where
 }
 
 /// [`Hyperparameters`](crate::Hyperparameters) of a struct: the number of moments, and the fields that a gradient can
-/// be taken for, the learning rate first.
+/// be taken for, the learning rate first; another method of the trait, if it is not the default.
 macro_rules! hyperparameters {
-    ($rule:ty, |$own:ident| $moments:expr, [$lr:ident $(, $field:ident)*]) => {
+    ($rule:ty, |$own:ident| $moments:expr, [$lr:ident $(, $field:ident)*] $(, { $($other:tt)* })?) => {
         impl $crate::Hyperparameters for $rule {
             fn moments(&self) -> usize {
                 let $own = self;
@@ -51,6 +51,7 @@ macro_rules! hyperparameters {
             fn hyper(&mut self) -> smallvec::SmallVec<[&mut f64; 8]> {
                 smallvec::smallvec![&mut self.$lr $(, &mut self.$field)*]
             }
+            $($($other)*)?
         }
     };
 }

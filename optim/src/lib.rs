@@ -42,6 +42,7 @@ mod adam;
 mod adamax;
 mod bounded;
 mod clip;
+mod constrained;
 mod formula;
 mod group;
 mod hypergradient;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use gradus_autograd::{Float, Fuse, Gradients, Module, Param, ParamId, Path, Rule, Tensor};
 use smallvec::SmallVec;
 
+use crate::constrained::{constrain, refuse};
 use crate::group::{Changed, Group};
 use crate::{Clip, StateDict, StateError, Step, StepError};
 
@@ -30,6 +31,12 @@ pub trait Hyperparameters: Clone + Debug + Send + Sync + 'static {
 
     /// Sets the learning rate.
     fn set_lr(&mut self, lr: f64);
+
+    /// Whether a parameter may be projected after a step, as a [constraint](gradus_autograd::Constraint) asks: not
+    /// where the next step supposes that it is where the last one has left it.
+    fn takes_constraints(&self) -> bool {
+        true
+    }
 }
 
 /// An update rule with its hyperparameters, as two formulas over [`Real`](gradus_autograd::Real): the
@@ -303,7 +310,7 @@ impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
 
 impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
     /// One step: applies running statistics, then calls `update` with the main rule, the state, the value and the
-    /// gradient of each parameter that has one, after counting its step.
+    /// gradient of each parameter that has one, after counting its step, and projects what has a constraint.
     #[track_caller]
     pub(crate) fn each(
         &mut self,
@@ -311,6 +318,9 @@ impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
         gradients: &Gradients<T>,
         mut update: impl FnMut(&R, &mut Slot<R, T>, &mut Tensor<T>, &Tensor<T>),
     ) -> Result<(), StepError> {
+        if !self.rule.takes_constraints() {
+            refuse(&*model)?;
+        }
         let clipped = self.clip.map(|clip| clip.gradients(&*model, gradients)).transpose()?;
         gradients.apply_updates(model);
         let gradients = clipped.as_ref().unwrap_or(gradients);
@@ -326,6 +336,7 @@ impl<R: Hyperparameters, T: Float> Optimizer<R, T> {
             let slot = &mut self.slots[at];
             slot.step += 1;
             update(&self.rule, slot, param.value_mut(), gradient);
+            constrain(param, &mut slot.tangents);
         });
         assert!(
             number > 0 || trained == 0,

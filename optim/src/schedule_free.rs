@@ -95,6 +95,9 @@ pub struct ScheduleFreeHyper {
 ///
 /// The rate stays as it is, but for its own warm-up: the weights in the average are the squares of this.
 ///
+/// A parameter with a constraint is an [error](crate::StepError::Constrained): x is known by y and z, and a projection
+/// of y would change it.
+///
 /// ```
 /// use gradus_autograd::{Param, Tape, Tensor};
 /// use gradus_optim::{ScheduleFreeAdamW, Step};
@@ -171,7 +174,12 @@ setters!(ScheduleFreeAdamW {
     weight_decay,
 });
 
-hyperparameters!(ScheduleFreeHyper, |_h| 2, [lr, beta1, beta2, epsilon, weight_decay]);
+hyperparameters!(ScheduleFreeHyper, |_h| 2, [lr, beta1, beta2, epsilon, weight_decay], {
+    // x is known by y and z alone: with another y it would be another x.
+    fn takes_constraints(&self) -> bool {
+        false
+    }
+});
 
 impl UpdateRule for ScheduleFreeHyper {
     fn formulas<F: Formulas>(&self, step: u64, run: F) -> F::Out {

@@ -17,6 +17,15 @@ pub enum StepError {
         /// The parameter in the model.
         path: String,
     },
+    /// A parameter with a constraint, to an optimiser that cannot keep it.
+    #[error(
+        "`{path}` has a constraint, and this optimiser supposes that weights are where its last step has left them: \
+         no step was taken. Train with another one (Adam, Sgd), or without the constraint"
+    )]
+    Constrained {
+        /// The parameter in the model.
+        path: String,
+    },
     /// A loss without a finite value or gradient, to an optimiser that evaluates it itself.
     #[error(
         "the loss is {loss}, or its gradient is not finite: the weights are those of the last point where both were. \
@@ -36,13 +45,15 @@ impl StepError {
 
 /// A training step: what a training loop needs of an optimiser.
 pub trait Step<T: Float>: Send {
-    /// Applies running statistics, then updates every trained parameter that has a gradient.
+    /// Applies running statistics, then updates every trained parameter that has a gradient, and projects it if it has
+    /// a [constraint](gradus_autograd::Constraint).
     ///
     /// One optimiser serves one model: moments are kept by path, so that a copy of the model goes on
     /// with them, and two models with the same paths would share theirs.
     ///
     /// # Errors
-    /// With [clipping](crate::Optimizer::clip), when a gradient is NaN or infinite.
+    /// With [clipping](crate::Optimizer::clip), when a gradient is NaN or infinite. When a parameter has a constraint
+    /// that this optimiser [cannot keep](crate::Hyperparameters::takes_constraints).
     ///
     /// # Panics
     /// When no gradient belongs to a parameter of the model: a clone has parameters of its own.

@@ -3,6 +3,7 @@
 use gradus_autograd::{Float, Fuse, Module, ParamId, Path, Rule, Tape, Tensor, Var};
 use smallvec::SmallVec;
 
+use crate::constrained::refuse;
 use crate::group::Changed;
 use crate::optimizer::{OncePerStep, place_of};
 use crate::{Clip, Formulas, Optimizer, StepError, UpdateRule};
@@ -179,12 +180,12 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
             let p = tape.param(param);
             let record = Record { p, moments: &moments, g, numbers, hyper: &|| self.hyper(&group) };
             let states = rule.formulas(step, record);
-            tape.rebind(param, states[0]);
+            tape.rebind(param, param.project(states[0]));
             self.slots[at].moments = states[1..].into();
         });
     }
 
-    /// Whether all gradients can be clipped.
+    /// Whether all gradients can be clipped, and all constraints kept.
     pub(crate) fn check<M>(
         &self,
         model: &M,
@@ -193,6 +194,9 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     where
         M: Module<T> + ?Sized,
     {
+        if !self.base.rule.takes_constraints() {
+            refuse(model)?;
+        }
         let (Some(clip), mut given, mut result) = (&self.clip, gradients.iter(), Ok(())) else {
             return Ok(());
         };

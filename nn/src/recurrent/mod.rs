@@ -6,13 +6,15 @@
 //! gates, i, f, c (here g), o; a GRU has z before r.
 
 mod cells;
+mod direction;
 
 use std::sync::Arc;
 
-use gradus_autograd::{Float, Initializer, Module, Param, Path, Rng, Tensor, Var};
+use gradus_autograd::{Constraint, Float, Initializer, Param, Rng, Tensor, Var};
 
 pub use cells::{Cell, GruCell, LstmCell, RnnCell, Weights};
 
+use self::direction::Direction;
 use crate::init::Uniform;
 use crate::{BuildError, Layer};
 
@@ -49,13 +51,6 @@ pub struct Recurrent<C: Cell, T: Float = f32> {
 }
 
 #[derive(Clone, Debug)]
-struct Direction<T: Float> {
-    w_ih: Param<T>,
-    w_hh: Param<T>,
-    biases: Option<[Param<T>; 2]>,
-}
-
-#[derive(Clone, Debug)]
 struct Settings<C, T: Float> {
     cell: C,
     units: usize,
@@ -67,6 +62,9 @@ struct Settings<C, T: Float> {
     kernel_initializer: Arc<dyn Initializer<T>>,
     recurrent_initializer: Arc<dyn Initializer<T>>,
     bias_initializers: [Arc<dyn Initializer<T>>; 2],
+    kernel_constraint: Option<Arc<dyn Constraint<T>>>,
+    recurrent_constraint: Option<Arc<dyn Constraint<T>>>,
+    bias_constraint: Option<Arc<dyn Constraint<T>>>,
 }
 
 impl<C: Cell, T: Float> Recurrent<C, T> {
@@ -85,6 +83,9 @@ impl<C: Cell, T: Float> Recurrent<C, T> {
             kernel_initializer: start.clone(),
             recurrent_initializer: start.clone(),
             bias_initializers: [start.clone(), start],
+            kernel_constraint: None,
+            recurrent_constraint: None,
+            bias_constraint: None,
         };
         Recurrent { directions: vec![], settings }
     }
@@ -138,6 +139,21 @@ impl<C: Cell, T: Float> Recurrent<C, T> {
         self.with(|s| s.bias_initializers = [start.clone(), start])
     }
 
+    /// Where each step leaves the weights of the inputs: those of a unit run along axis 1.
+    pub fn kernel_constraint(self, constraint: impl Constraint<T> + 'static) -> Self {
+        self.with(|s| s.kernel_constraint = Some(Arc::new(constraint)))
+    }
+
+    /// Where each step leaves the weights of the state: those of a unit run along axis 1.
+    pub fn recurrent_constraint(self, constraint: impl Constraint<T> + 'static) -> Self {
+        self.with(|s| s.recurrent_constraint = Some(Arc::new(constraint)))
+    }
+
+    /// Where each step leaves both biases.
+    pub fn bias_constraint(self, constraint: impl Constraint<T> + 'static) -> Self {
+        self.with(|s| s.bias_constraint = Some(Arc::new(constraint)))
+    }
+
     /// Changes what leaves the parameters as they are.
     fn set(mut self, change: impl FnOnce(&mut Settings<C, T>)) -> Self {
         change(&mut self.settings);
@@ -160,10 +176,14 @@ impl<C: Cell, T: Float> Recurrent<C, T> {
         let (wide, ways) = (C::GATES * s.units, self.ways());
         let direction = |at: usize| {
             let inputs = if at < ways { inputs } else { ways * s.units };
-            let bias = |start: &Arc<dyn Initializer<T>>| Param::drawn(&[wide], start.clone());
+            let bias = |start: &Arc<dyn Initializer<T>>| {
+                Param::drawn(&[wide], start.clone()).constrained(s.bias_constraint.clone())
+            };
             Direction {
-                w_ih: Param::drawn(&[wide, inputs], s.kernel_initializer.clone()),
-                w_hh: Param::drawn(&[wide, s.units], s.recurrent_initializer.clone()),
+                w_ih: Param::drawn(&[wide, inputs], s.kernel_initializer.clone())
+                    .constrained(s.kernel_constraint.clone()),
+                w_hh: Param::drawn(&[wide, s.units], s.recurrent_initializer.clone())
+                    .constrained(s.recurrent_constraint.clone()),
                 biases: s.use_bias.then(|| s.bias_initializers.each_ref().map(bias)),
             }
         };
@@ -309,39 +329,6 @@ impl<T: Float> Initializer<T> for UnitForget {
         let units = shape[0] / 4;
         Tensor::from_fn(shape, |at| T::of(f64::from(u8::from(at[0] / units.max(1) == 1))))
     }
-}
-
-impl<C: Cell, T: Float> Module<T> for Recurrent<C, T> {
-    fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
-        let ways = self.ways();
-        for (at, direction) in self.directions.iter().enumerate() {
-            let [w_ih, w_hh, b_ih, b_hh] = names(at, ways);
-            direction.w_ih.visit(path.field(&w_ih), f);
-            direction.w_hh.visit(path.field(&w_hh), f);
-            if let Some([input, recurrent]) = &direction.biases {
-                input.visit(path.field(&b_ih), f);
-                recurrent.visit(path.field(&b_hh), f);
-            }
-        }
-    }
-    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
-        let ways = self.ways();
-        for (at, direction) in self.directions.iter_mut().enumerate() {
-            let [w_ih, w_hh, b_ih, b_hh] = names(at, ways);
-            direction.w_ih.visit_mut(path.field(&w_ih), f);
-            direction.w_hh.visit_mut(path.field(&w_hh), f);
-            if let Some([input, recurrent]) = &mut direction.biases {
-                input.visit_mut(path.field(&b_ih), f);
-                recurrent.visit_mut(path.field(&b_hh), f);
-            }
-        }
-    }
-}
-
-/// PyTorch's names of the parameters of a direction.
-fn names(at: usize, ways: usize) -> [String; 4] {
-    let (layer, way) = (at / ways, if at % ways == 1 { "_reverse" } else { "" });
-    ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|stem| format!("{stem}_l{layer}{way}"))
 }
 
 impl<C: Cell, T: Float> Layer<T> for Recurrent<C, T> {

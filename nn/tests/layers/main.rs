@@ -1,5 +1,6 @@
 //! Layers: their derivatives to the second order, their shapes, their words.
 
+mod constraints;
 mod init;
 mod space;
 

@@ -92,6 +92,15 @@ pub enum HypergradientError {
         /// Where the parameter is.
         path: String,
     },
+    /// Implicit differentiation with a constraint.
+    #[error(
+        "`{path}` has a constraint: on its edge the slope of the training loss is not 0, and the implicit function \
+         theorem says nothing: differentiate through the steps, by `hypergradient`"
+    )]
+    Constrained {
+        /// Where the parameter is in the model.
+        path: String,
+    },
     /// Implicit differentiation away from a minimum.
     #[error(
         "the training loss is not convex here (curvature {curvature:e} along a direction): train closer to a \

@@ -7,6 +7,8 @@ use gradus_autograd::{Float, Module, Tape, Tensor, Var};
 use super::forward::dot;
 use super::run::{Run, check};
 use super::{Hypergradient, HypergradientError, Unroll};
+use crate::StepError;
+use crate::constrained::refuse;
 
 /// How H·x = v is solved, H being the second derivative of the training loss. Only products with H are needed.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,8 @@ pub enum Solver {
 ///
 /// # Errors
 /// A loss that is not a single number or not finite, a derivative that is not finite, a hyperparameter that nothing
-/// depends on, a training loss that is not convex here, a solver that does not reach its tolerance or diverges.
+/// depends on, a training loss that is not convex here, a solver that does not reach its tolerance or diverges, a
+/// parameter with a constraint.
 pub fn implicit_hypergradient<T: Float>(
     hyper: &(impl Module<T> + ?Sized),
     model: &(impl Module<T> + ?Sized),
@@ -69,6 +72,9 @@ pub fn implicit_hypergradient<T: Float>(
     train: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
     validate: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
 ) -> Result<Hypergradient<T>, HypergradientError> {
+    if let Err(StepError::Constrained { path }) = refuse(model) {
+        return Err(HypergradientError::Constrained { path });
+    }
     let run = Run::new(hyper, model, Unroll::steps(1), &|_, _, _| Ok(T::ZERO), &validate)?;
     let tape = Tape::training(0);
     let hyper = run.hyper_on(&tape);

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use gradus_autograd::{Float, Module, Path, Tape, Tensor, Var};
 
 use crate::StepError;
+use crate::constrained::refuse;
 use wolfe::{Point, strong_wolfe};
 
 /// How far to go in a direction.
@@ -173,7 +174,8 @@ impl Lbfgs {
     ///
     /// # Errors
     /// When the loss or its gradient is not finite: at the weights as they are, or, without a line search, where an
-    /// iteration led. The model has then the weights of the last point where they were.
+    /// iteration led. The model has then the weights of the last point where they were. When a parameter has a
+    /// constraint: a line search needs a line.
     ///
     /// # Panics
     /// When the loss is not a single number.
@@ -183,6 +185,7 @@ impl Lbfgs {
         model: &mut M,
         mut loss: impl for<'t> FnMut(&'t Tape<T>, &M) -> Var<'t, T>,
     ) -> Result<f64, StepError> {
+        refuse(&*model)?;
         let mut x = gather(model);
         if self.memory.direction.len() != x.len() {
             self.memory = Memory::default();

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod clip;
+mod constraints;
 mod errors;
 mod golden;
 mod groups;
