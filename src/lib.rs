@@ -57,7 +57,7 @@ pub mod prelude {
         Conv3d, ConvTranspose1d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten,
         GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru, Lambda, Layer, LayerNorm, Lstm, MaxPool1d,
         MaxPool2d, MultiHeadAttention, PRelu, PositionalEncoding, Reshape, Residual, RmsNorm, Rnn,
-        Sequential, TransformerEncoderLayer, Upsample, summary,
+        Sequential, SpectralNorm, TransformerEncoderLayer, Upsample, WeightNorm, summary,
     };
     pub use crate::optim::{
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clip, CosineDecay, ExponentialDecay,

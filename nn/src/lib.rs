@@ -6,6 +6,7 @@
 //! | [`Sequential`] | layers in a row, sizes inferred on [`build`](Sequential::build) |
 //! | [`Dense`], [`Conv2d`] and its like, [`Flatten`], [`Reshape`], [`Residual`], [`Lambda`] | layers |
 //! | [`BatchNorm`], [`LayerNorm`], [`GroupNorm`], [`RmsNorm`], [`Dropout`] | norms, and noise |
+//! | [`WeightNorm`], [`SpectralNorm`] | norms of weights, around a layer |
 //! | [`MaxPool2d`] and its like, [`GlobalAvgPool`], [`Upsample`] | other sizes |
 //! | [`Activation`], [`PRelu`] | functions between layers |
 //! | [`Embedding`], [`PositionalEncoding`], [`Rnn`], [`Lstm`], [`Gru`], [`MultiHeadAttention`], [`TransformerEncoderLayer`] | layers for sequences |
@@ -32,9 +33,12 @@ mod pooling;
 mod positional_encoding;
 pub mod recurrent;
 pub mod regularizers;
+mod reparametrized;
 mod sequential;
+mod spectral_norm;
 mod summary;
 mod transformer;
+mod weight_norm;
 mod weights;
 
 pub use arrange::{Flatten, Lambda, PRelu, Reshape, Residual, Upsample};
@@ -58,5 +62,7 @@ pub use positional_encoding::PositionalEncoding;
 pub use recurrent::{Gru, Lstm, Rnn};
 pub use regularizers::penalty;
 pub use sequential::Sequential;
+pub use spectral_norm::SpectralNorm;
 pub use summary::summary;
 pub use transformer::{MultiHeadAttention, TransformerEncoderLayer};
+pub use weight_norm::WeightNorm;

@@ -2,6 +2,7 @@
 
 mod constraints;
 mod init;
+mod norms_of_weights;
 mod space;
 
 use gradus_autograd::check::gradcheck;

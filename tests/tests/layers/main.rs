@@ -10,6 +10,7 @@ mod derive;
 mod dropout;
 mod init;
 mod losses;
+mod norms_of_weights;
 mod regularizers;
 mod sequential;
 
