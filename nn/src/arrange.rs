@@ -229,6 +229,11 @@ impl<T: Float> Layer<T> for PRelu<T> {
                 "prelu: the channels are not known: set them with `.channels(n)`, or build the model"
             )
         };
+        let (shape, channels) = (x.shape(), slope.value().len());
+        assert!(
+            shape.get(1) == Some(&channels),
+            "prelu: input {shape:?} is not [batch, channels, ..] with the {channels} channels that the layer was made for"
+        );
         let slope = x.tape().param(slope);
         let beside = (2..x.rank()).fold(slope, |slope, _| slope.unsqueeze(-1));
         gradus_autograd::fused!(|x, a| R::select(R::lit(0.0).less(x), x, x * a))(x, beside)

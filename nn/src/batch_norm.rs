@@ -106,13 +106,18 @@ impl<T: Float> Layer<T> for BatchNorm<T> {
             );
         };
         let (tape, Settings { axis, epsilon, momentum, unbiased, .. }) = (x.tape(), self.settings);
+        let (shape, channels) = (x.shape(), gamma.value().len());
+        let at = if axis < 0 { axis + shape.len() as isize } else { axis };
+        assert!(
+            usize::try_from(at).is_ok_and(|at| shape.get(at) == Some(&channels)),
+            "batch_norm: input {shape:?} does not have the {channels} channels on axis {axis} that the layer was made for"
+        );
         let (gamma, beta) = (tape.param(gamma), tape.param(beta));
         if !tape.is_training() {
             let statistics = [tape.param(running_mean), tape.param(running_var), gamma, beta];
             return x.normalise(statistics, axis, epsilon);
         }
         let [y, mean, var] = x.batch_norm(gamma, beta, axis, epsilon);
-        let shape = x.shape();
         let n = (shape.iter().product::<usize>() / mean.shape()[0].max(1)) as f64;
         let var = if unbiased { var * (n / (n - 1.0)) } else { var };
         tape.update(running_mean, |running| running.lerp(mean, 1.0 - momentum));

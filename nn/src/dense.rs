@@ -68,6 +68,13 @@ impl<T: Float> Layer<T> for Dense<T> {
                  builds its layers in `Layer::build`)"
             );
         };
+        let (shape, made) = (x.shape(), kernel.value().shape());
+        assert!(
+            shape.last() == Some(&made[0]),
+            "dense: input {shape:?} does not fit kernel {made:?} [inputs, units] ({} vs {})",
+            shape.last().map_or("nothing".into(), ToString::to_string),
+            made[0]
+        );
         let tape = x.tape();
         let bias = self.bias.as_ref().map(|bias| tape.param(bias));
         x.linear(tape.param(kernel), bias, self.settings.weights.activation)

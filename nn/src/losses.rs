@@ -215,7 +215,13 @@ pub struct CategoricalCrossentropy;
 impl<T: Float> Loss<T> for CategoricalCrossentropy {
     #[track_caller]
     fn of<'t>(&self, predictions: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
-        let classes = predictions.shape().last().copied().unwrap_or(1);
+        let (p, t) = (predictions.shape(), targets.shape());
+        assert!(
+            p == t,
+            "categorical_crossentropy: predictions {p:?} and targets {t:?} differ in shape{}",
+            reshape_hint(&p, &t)
+        );
+        let classes = p.last().copied().unwrap_or(1);
         // The mean over all numbers is the sum over classes and the mean over rows, but for their count.
         -(predictions.log_softmax(-1) * targets).mean() * classes as f64
     }

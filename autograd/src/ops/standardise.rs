@@ -211,18 +211,30 @@ impl<'t, T: Float> Var<'t, T> {
         bias: Option<Var<'t, T>>,
         epsilon: f64,
     ) -> Var<'t, T> {
+        self.grouped("group_norm", groups, weight, bias, epsilon)
+    }
+
+    #[track_caller]
+    fn grouped(
+        self,
+        what: &str,
+        groups: usize,
+        weight: Option<Var<'t, T>>,
+        bias: Option<Var<'t, T>>,
+        epsilon: f64,
+    ) -> Var<'t, T> {
         let shape = self.shape();
         assert!(
             shape.len() >= 2 && groups > 0 && shape[1].is_multiple_of(groups),
-            "group_norm: {shape:?} is not [n, channels, ..] with a multiple of {groups} channels"
+            "{what}: {shape:?} is not [n, channels, ..] with a multiple of {groups} channels"
         );
         for (role, p) in [("weight", weight), ("bias", bias)] {
             let Some(p) = p.map(|p| p.shape()) else { continue };
-            assert!(*p == shape[1..2], "group_norm: {role} {p:?} does not fit axis 1 of {shape:?}");
+            assert!(*p == shape[1..2], "{what}: {role} {p:?} does not fit axis 1 of {shape:?}");
         }
         let beside = |p: Var<'t, T>| (2..shape.len()).fold(p, |p, _| p.unsqueeze(-1));
         let width = shape[1..].iter().product::<usize>() / groups;
-        let y = self.standardise("group_norm", width, epsilon, true);
+        let y = self.standardise(what, width, epsilon, true);
         y.scaled(weight.map(beside), bias.map(beside))
     }
 
@@ -238,7 +250,7 @@ impl<'t, T: Float> Var<'t, T> {
         epsilon: f64,
     ) -> Var<'t, T> {
         let channels = self.shape().get(1).copied().unwrap_or(0);
-        self.group_norm(channels, weight, bias, epsilon)
+        self.grouped("instance_norm", channels, weight, bias, epsilon)
     }
 
     #[track_caller]

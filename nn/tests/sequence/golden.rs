@@ -1,13 +1,15 @@
-//! Layers against the tables of PyTorch and Keras, outputs and all gradients.
+//! Layers against the tables of PyTorch and Keras, outputs and all gradients, in both precisions. No case is left out.
 
-use gradus_autograd::{Activation, Module, Path, Tape, Tensor, Var};
+use gradus_autograd::{Activation, Float, Module, Path, Tape, Tensor, Var};
 use gradus_nn::{Embedding, Gru, Layer, Lstm, MultiHeadAttention, Rnn, TransformerEncoderLayer};
 use serde_json::Value;
 
 use super::assert_close;
 
 /// |found − expected|, relative to max(1, |expected|).
-const CLOSE: f64 = 1e-10;
+const F64: f64 = 1e-10;
+/// In single precision, whose rounding is 6e-8: sums of some dozens of products.
+const F32: f64 = 2e-6;
 
 fn cases(name: &str) -> Vec<Value> {
     cases_of("../tests/golden", name)
@@ -19,14 +21,14 @@ fn cases_of(folder: &str, name: &str) -> Vec<Value> {
     serde_json::from_str::<Value>(&text).unwrap()["cases"].as_array().unwrap().clone()
 }
 
-fn array(value: &Value) -> Tensor<f64> {
+fn array<T: Float>(value: &Value) -> Tensor<T> {
     let list = |name: &str| value[name].as_array().unwrap().iter();
     let shape: Vec<usize> = list("shape").map(|n| n.as_u64().unwrap() as usize).collect();
-    Tensor::new(&shape, list("data").map(|x| x.as_f64().unwrap()).collect())
+    Tensor::new(&shape, list("data").map(|x| T::of(x.as_f64().unwrap())).collect())
 }
 
 /// Which blocks of rows of a PyTorch parameter are which of a Keras one.
-fn blocks(x: &Tensor<f64>, order: &[usize]) -> Tensor<f64> {
+fn blocks<T: Float>(x: &Tensor<T>, order: &[usize]) -> Tensor<T> {
     let size = x.shape()[0] / order.len();
     let tape = Tape::inference();
     let parts: Vec<_> =
@@ -35,24 +37,29 @@ fn blocks(x: &Tensor<f64>, order: &[usize]) -> Tensor<f64> {
 }
 
 /// A model with parameters from a case, run, and its gradients compared.
-struct Run<'a> {
+struct Run<'a, T: Float> {
     case: &'a Value,
+    tolerance: f64,
     /// The name of an input of the table for the path of a parameter.
     named: &'a dyn Fn(&str) -> String,
     /// The value of a parameter from that of the table.
-    read: &'a dyn Fn(&str, &Tensor<f64>) -> Tensor<f64>,
+    read: &'a dyn Fn(&str, &Tensor<T>) -> Tensor<T>,
 }
 
-impl Run<'_> {
+impl<T: Float> Run<'_, T> {
     /// `f` gives the outputs by name.
-    fn check<M: Module<f64>>(
+    fn check<M: Module<T>>(
         &self,
         mut model: M,
         inputs: &[&str],
-        f: impl for<'t> Fn(&M, &'t Tape<f64>, &[Var<'t, f64>]) -> Vec<(&'static str, Var<'t, f64>)>,
+        f: impl for<'t> Fn(&M, &'t Tape<T>, &[Var<'t, T>]) -> Vec<(&'static str, Var<'t, T>)>,
     ) {
         let (case, name) = (self.case, self.case["name"].as_str().unwrap());
-        let value = |group: &str, name: &str| array(&case[group][name]);
+        let value = |group: &str, name: &str| array::<T>(&case[group][name]);
+        let close = |what: &str, found: &Tensor<T>, expected: &Tensor<T>| {
+            let [found, expected] = [found, expected].map(|x| x.map(T::to_f64));
+            assert_close(&format!("{name} {what}"), &found, &expected, self.tolerance);
+        };
         model.visit_mut(Path::root(), &mut |path, param| {
             let path = path.to_string();
             param.set((self.read)(&path, &value("inputs", &(self.named)(&path))));
@@ -62,18 +69,17 @@ impl Run<'_> {
         let outputs = f(&model, &tape, &vars);
         let mut loss = tape.number(0.0);
         for (output, y) in outputs {
-            assert_close(&format!("{name} {output}"), &y.value(), &value("outputs", output), CLOSE);
+            close(output, &y.value(), &value("outputs", output));
             loss = loss + (y * tape.constant(value("cotangents", output))).sum();
         }
         let gradients = loss.backward();
         for (&input, &var) in inputs.iter().zip(&vars) {
-            let what = format!("{name} gradient of {input}");
-            assert_close(&what, &gradients[var], &value("grads", input), CLOSE);
+            close(&format!("gradient of {input}"), &gradients[var], &value("grads", input));
         }
         for (path, param) in model.params() {
             let expected = (self.read)(&path, &value("grads", &(self.named)(&path)));
             let found = gradients.param(param).unwrap();
-            assert_close(&format!("{name} gradient of {path}"), found, &expected, CLOSE);
+            close(&format!("gradient of {path}"), found, &expected);
         }
     }
 }
@@ -82,8 +88,7 @@ fn size(case: &Value, name: &str) -> usize {
     case["params"][name].as_u64().unwrap() as usize
 }
 
-#[test]
-fn cells_and_layers_of_pytorch() {
+fn cells_and_layers_of_pytorch<T: Float>(tolerance: f64) {
     for case in cases("rnn_cells").iter().chain(&cases("rnn_layers")) {
         // A cell is a layer over one step.
         let is_cell = case["params"]["t"].is_null();
@@ -93,13 +98,13 @@ fn cells_and_layers_of_pytorch() {
             let layer = rest.replace("_reverse", "r");
             if is_cell { stem } else { format!("l{layer}_{stem}") }
         };
-        let run = Run { case, named: &named, read: &|_, x| x.clone() };
+        let run = Run { case, tolerance, named: &named, read: &|_, x| x.clone() };
         let (inputs, units) = (size(case, "I"), size(case, "H"));
         let layers = case["params"]["layers"].as_u64().unwrap_or(1) as usize;
         let is_bidirectional = case["params"]["bi"] == true;
         macro_rules! made {
             ($layer:ident) => {{
-                let layer = $layer::<f64>::new(units).layers(layers);
+                let layer = $layer::<T>::new(units).layers(layers);
                 let layer = if is_bidirectional { layer.bidirectional() } else { layer };
                 layer.inputs(inputs)
             }};
@@ -136,8 +141,7 @@ fn cells_and_layers_of_pytorch() {
     }
 }
 
-#[test]
-fn layers_of_keras() {
+fn layers_of_keras<T: Float>(tolerance: f64) {
     for case in &cases("keras_rnn") {
         let kind = case["params"]["kind"].as_str().unwrap();
         let cell = match kind {
@@ -154,7 +158,7 @@ fn layers_of_keras() {
             format!("{cell}/{name}")
         };
         // Keras' kernels are transposed, and its GRU has z, r, h where PyTorch has r, z, n.
-        let read = |path: &str, x: &Tensor<f64>| {
+        let read = |path: &str, x: &Tensor<T>| {
             let x = match (path, x.shape()) {
                 ("bias_ih_l0", [2, _]) => x.row(0),
                 ("bias_hh_l0", [2, _]) => x.row(1),
@@ -168,7 +172,7 @@ fn layers_of_keras() {
         let all = case["params"]["return_sequences"] == true;
         let before = case["params"]["reset_after"] == false;
         let one_bias = case["inputs"][&named("bias")]["shape"].as_array().unwrap().len() == 1;
-        let run = Run { case, named: &named, read: &read };
+        let run = Run { case, tolerance, named: &named, read: &read };
         macro_rules! check {
             ($layer:expr) => {{
                 let layer = $layer.return_sequences(all).inputs(2);
@@ -182,9 +186,9 @@ fn layers_of_keras() {
             }};
         }
         match kind {
-            "LSTM" => check!(Lstm::<f64>::new(units)),
-            "GRU" => check!(Gru::<f64>::new(units).reset_after(!before)),
-            _ => check!(Rnn::<f64>::new(units)),
+            "LSTM" => check!(Lstm::<T>::new(units)),
+            "GRU" => check!(Gru::<T>::new(units).reset_after(!before)),
+            _ => check!(Rnn::<T>::new(units)),
         }
     }
 }
@@ -192,11 +196,11 @@ fn layers_of_keras() {
 /// A layer whose second bias stays 0 and is not shown.
 struct OneBias<M>(M);
 
-impl<M: Module<f64>> Module<f64> for OneBias<M> {
+impl<T: Float, M: Module<T>> Module<T> for OneBias<M> {
     fn visit<'m>(
         &'m self,
         path: Path<'_>,
-        f: &mut dyn FnMut(Path<'_>, &'m gradus_autograd::Param<f64>),
+        f: &mut dyn FnMut(Path<'_>, &'m gradus_autograd::Param<T>),
     ) {
         self.0.visit(path, &mut |path, param| {
             if !path.to_string().starts_with("bias_hh") {
@@ -207,7 +211,7 @@ impl<M: Module<f64>> Module<f64> for OneBias<M> {
     fn visit_mut(
         &mut self,
         path: Path<'_>,
-        f: &mut dyn FnMut(Path<'_>, &mut gradus_autograd::Param<f64>),
+        f: &mut dyn FnMut(Path<'_>, &mut gradus_autograd::Param<T>),
     ) {
         self.0.visit_mut(path, &mut |path, param| {
             if !path.to_string().starts_with("bias_hh") {
@@ -217,24 +221,22 @@ impl<M: Module<f64>> Module<f64> for OneBias<M> {
     }
 }
 
-#[test]
-fn embeddings_of_pytorch() {
-    for case in cases("embedding").iter().filter(|case| case["params"]["f"] == "embedding") {
-        let weight = array(&case["inputs"]["weight"]);
-        let mut layer = Embedding::<f64>::new(weight.shape()[0], weight.shape()[1]);
+fn embeddings_of_pytorch<T: Float>(tolerance: f64) {
+    for case in &cases("embedding") {
+        let weight: Tensor<T> = array(&case["inputs"]["weight"]);
+        let mut layer = Embedding::<T>::new(weight.shape()[0], weight.shape()[1]);
         if let Some(row) = case["params"]["padding_idx"].as_u64() {
             layer = layer.padding_idx(row as usize);
         }
-        let index = array(&case["inputs"]["index"]);
-        let run = Run { case, named: &str::to_owned, read: &|_, x| x.clone() };
+        let index: Tensor<T> = array(&case["inputs"]["index"]);
+        let run = Run { case, tolerance, named: &str::to_owned, read: &|_, x| x.clone() };
         run.check(layer, &[], |layer, tape, _| {
             vec![("y", layer.forward(tape.constant(index.clone())))]
         });
     }
 }
 
-#[test]
-fn attention_of_pytorch() {
+fn attention_of_pytorch<T: Float>(tolerance: f64) {
     for case in &cases("multihead_attention") {
         let named = |path: &str| {
             let name = match path {
@@ -245,30 +247,49 @@ fn attention_of_pytorch() {
             };
             name.to_owned()
         };
-        let read = |path: &str, x: &Tensor<f64>| {
+        let read = |path: &str, x: &Tensor<T>| {
             if path == "out_proj.kernel" { x.t().contiguous() } else { x.clone() }
         };
-        let run = Run { case, named: &named, read: &read };
-        let layer = || MultiHeadAttention::<f64>::new(size(case, "e"), size(case, "h"));
+        let run = Run { case, tolerance, named: &named, read: &read };
+        let layer = || MultiHeadAttention::<T>::new(size(case, "e"), size(case, "h"));
         run.check(layer(), &["x"], |layer, _, v| vec![("y", layer.forward(v[0]))]);
         run.check(layer(), &["x"], |layer, _, v| vec![("y", layer.attend(v[0], v[0], v[0], None))]);
     }
 }
 
-#[test]
-fn blocks_of_pytorch() {
+fn blocks_of_pytorch<T: Float>(tolerance: f64) {
     for case in &cases_of("tests/golden", "transformer_encoder_layer") {
-        let read = |path: &str, x: &Tensor<f64>| {
+        let read = |path: &str, x: &Tensor<T>| {
             if path.ends_with("kernel") { x.t().contiguous() } else { x.clone() }
         };
         let named = |path: &str| path.replace("kernel", "weight");
-        let run = Run { case, named: &named, read: &read };
+        let run = Run { case, tolerance, named: &named, read: &read };
         let is = |name: &str| case["params"][name] == true;
         let gelu = case["params"]["activation"] == "gelu";
-        let block = TransformerEncoderLayer::<f64>::new(4, 2).feed_forward(6).dropout(0.0);
+        let block = TransformerEncoderLayer::<T>::new(4, 2).feed_forward(6).dropout(0.0);
         let block = block.activation(if gelu { Activation::Gelu } else { Activation::Relu });
         let block = if is("norm_first") { block.pre_norm() } else { block };
         let block = if is("causal") { block.causal() } else { block };
         run.check(block, &["x"], |block, _, v| vec![("y", block.forward(v[0]))]);
     }
+}
+
+/// Each of them in both precisions.
+macro_rules! in_both {
+    ($($table:ident)*) => {
+        mod in_f64 {
+            $(#[test] fn $table() { super::$table::<f64>(super::F64) })*
+        }
+        mod in_f32 {
+            $(#[test] fn $table() { super::$table::<f32>(super::F32) })*
+        }
+    };
+}
+
+in_both! {
+    cells_and_layers_of_pytorch
+    layers_of_keras
+    embeddings_of_pytorch
+    attention_of_pytorch
+    blocks_of_pytorch
 }

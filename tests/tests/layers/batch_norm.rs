@@ -44,6 +44,31 @@ fn a_forward_pass_changes_no_statistics_and_the_step_does() {
     }
 }
 
+/// In evaluation x/√(1 + ε) of the first statistics, 0 and 1; in training these follow by 1 − momentum.
+#[test]
+fn row_21_momentum_and_epsilon_of_both_frameworks() {
+    for (mut layer, epsilon, new) in [
+        (BatchNorm::<f64>::new().channels(1), 1e-3_f64, 0.01),
+        (BatchNorm::pytorch().channels(1), 1e-5, 0.1),
+    ] {
+        let x = Tensor::from([[1.0], [1.0]]);
+        let tape = Tape::inference();
+        let y = layer.forward(tape.constant(x.clone()));
+        assert_none(&differences(
+            "y",
+            &as_f64(&y.value()),
+            &[1.0 / (1.0 + epsilon).sqrt(); 2],
+            F64,
+        ));
+        let tape = Tape::training(0);
+        let grads = layer.forward(tape.constant(x)).sum().backward();
+        Sgd::new(0.0).step(&mut layer, &grads);
+        let [mean, var] = statistics(&layer);
+        assert_none(&differences("mean", &mean, &[new], F64));
+        assert_none(&differences("var", &var, &[1.0 - new], F64));
+    }
+}
+
 #[test]
 fn a_layer_that_is_used_twice_follows_both_batches() {
     let mut layer = BatchNorm::<f64>::new().momentum(0.5).channels(2);

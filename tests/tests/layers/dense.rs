@@ -104,9 +104,9 @@ fn inputs_of_another_shape() {
     let tape = Tape::<f64>::new();
     let x = tape.constant(Tensor::zeros(&[2, 3]));
     let dense = Dense::new(5).inputs(4);
-    panics("linear: input [2, 3] does not fit weight [4, 5] [inputs, outputs] (3 vs 4)", || dense.forward(x));
+    panics("dense: input [2, 3] does not fit kernel [4, 5] [inputs, units] (3 vs 4)", || dense.forward(x));
     let norm = BatchNorm::new().channels(4);
     let training = Tape::<f64>::training(0);
     let y = training.constant(Tensor::zeros(&[2, 3]));
-    panics("batch_norm: gamma [4] does not fit axis 1 of [2, 3]", || norm.forward(y));
+    panics("batch_norm: input [2, 3] does not have the 4 channels on axis -1 that the layer was made for", || norm.forward(y));
 }

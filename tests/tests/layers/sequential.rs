@@ -111,7 +111,7 @@ fn inputs_of_another_shape_in_a_model() {
     let tape = Tape::<f64>::new();
     let x = tape.constant(Tensor::zeros(&[2, 3]));
     let model = Sequential::new().add(Dense::new(5)).build(&[4], 0).expect("a model");
-    panics("linear: input [2, 3] does not fit weight [4, 5] [inputs, outputs] (3 vs 4)", || model.forward(x));
+    panics("dense: input [2, 3] does not fit kernel [4, 5] [inputs, units] (3 vs 4)", || model.forward(x));
 }
 
 #[test]

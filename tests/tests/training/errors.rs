@@ -168,9 +168,9 @@ fn targets_of_another_shape() {
 fn features_of_another_shape() {
     let data = dataset(Tensor::zeros(&[4, 3]), Tensor::zeros(&[4, 1]));
     let mut model = binary();
-    panics("linear: input [1, 3] does not fit weight [2, 1] [inputs, outputs] (3 vs 2)", || model.fit(&data, quiet()));
-    panics("linear: input [1, 3] does not fit weight [2, 1] [inputs, outputs] (3 vs 2)", || model.evaluate(&data));
-    panics("linear: input [4, 3] does not fit weight [2, 1] [inputs, outputs] (3 vs 2)", || model.predict(data.x()));
+    panics("dense: input [1, 3] does not fit kernel [2, 1] [inputs, units] (3 vs 2)", || model.fit(&data, quiet()));
+    panics("dense: input [1, 3] does not fit kernel [2, 1] [inputs, units] (3 vs 2)", || model.evaluate(&data));
+    panics("dense: input [4, 3] does not fit kernel [2, 1] [inputs, units] (3 vs 2)", || model.predict(data.x()));
 }
 
 #[test]
