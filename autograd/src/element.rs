@@ -4,7 +4,9 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use crate::kernel::copy;
 use crate::kernel::gemm::Product;
+use crate::once::Once;
 use crate::pool::Pool;
 use crate::real::math::Math;
 use crate::rule::Kernels;
@@ -14,6 +16,10 @@ pub trait Element: Copy + Default + PartialEq + Debug + Display + Send + Sync + 
     /// Runs `f` on this thread's pool of buffers; `None` while the thread is being torn down.
     #[doc(hidden)]
     fn with_pool<R>(f: impl FnOnce(&mut Pool<Self>) -> R) -> Option<R>;
+
+    /// Copies the elements at `strides` in the row-major order of `shape`; compiled in this crate.
+    #[doc(hidden)]
+    fn copy_strided(shape: &[usize], strides: &[usize], data: &[Self], out: &mut [Self]);
 
     /// The text of one element in a printed tensor.
     #[doc(hidden)]
@@ -27,6 +33,7 @@ pub trait Element: Copy + Default + PartialEq + Debug + Display + Send + Sync + 
 pub trait Float:
     Element
     + Math
+    + Once
     + Product
     + PartialOrd
     + Add<Output = Self>
@@ -58,7 +65,10 @@ pub trait Float:
 
     /// The one of two kernels that is of this type.
     #[doc(hidden)]
-    fn choose<R>(single: Kernels<R, f32>, double: Kernels<R, f64>) -> Kernels<R, Self>;
+    fn choose<R>(
+        single: &'static Kernels<R, f32>,
+        double: &'static Kernels<R, f64>,
+    ) -> &'static Kernels<R, Self>;
 
     /// This thread's store of spent tapes, kept for their capacity.
     #[doc(hidden)]
@@ -74,6 +84,9 @@ macro_rules! element {
                         const { std::cell::RefCell::new(Pool::new()) };
                 }
                 POOL.try_with(|pool| f(&mut pool.borrow_mut())).ok()
+            }
+            fn copy_strided(shape: &[usize], strides: &[usize], data: &[$t], out: &mut [$t]) {
+                copy::strided(shape, strides, data, out);
             }
             $(fn text(self, precision: Option<usize>) -> String {
                 let text: fn(f64, Option<usize>) -> String = $text;
@@ -125,7 +138,11 @@ macro_rules! float {
             const ONE: Self = 1.0;
             const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
 
-            fn choose<R>(single: Kernels<R, f32>, double: Kernels<R, f64>) -> Kernels<R, Self> {
+            #[inline(always)]
+            fn choose<R>(
+                single: &'static Kernels<R, f32>,
+                double: &'static Kernels<R, f64>,
+            ) -> &'static Kernels<R, Self> {
                 $choose(single, double)
             }
 

@@ -18,6 +18,7 @@ pub mod check;
 mod element;
 mod functional;
 mod kernel;
+mod once;
 mod op;
 mod ops;
 mod param;

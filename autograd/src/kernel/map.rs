@@ -17,7 +17,7 @@ use crate::pool::Storage;
 use crate::tensor::{Dims, layout::Strides};
 
 /// Elements of one pass through the first-level cache.
-const BLOCK: usize = 256;
+const BLOCK: usize = 512;
 /// Elements below which work is not cut further.
 const GRAIN: usize = 1 << 15;
 /// Elements from which a second thread repays its wake-up of 5 to 20 µs.

@@ -88,6 +88,30 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Out {
     }
 }
 
+/// Whether there are vectors that the kernels of rules are compiled for. An x86-64 without AVX2, which has not been
+/// made in ten years, reads rules number by number: a third instruction set would cost every build as much as the
+/// second one does.
+#[inline(always)]
+pub(crate) fn has_vectors() -> bool {
+    !cfg!(target_arch = "x86_64") || level() > Level::Portable
+}
+
+/// As [`dispatch`], where [there are vectors](has_vectors), for kernels of numbers of type `T`. Those of 64 bits are not
+/// compiled for AVX-512.
+#[inline(always)]
+pub(crate) fn on_vectors<T, K: Kernel>(kernel: K) -> K::Out {
+    #[cfg(target_arch = "x86_64")]
+    match level() {
+        // SAFETY: `level` has tested the processor for exactly these features.
+        Level::Avx512 if size_of::<T>() == 4 => unsafe { avx512(kernel) },
+        // SAFETY: as above; every processor with AVX-512 has AVX2.
+        Level::Avx512 | Level::Avx2 => unsafe { avx2(kernel) },
+        Level::Portable => unreachable!("a kernel for vectors where there are none"),
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    kernel.run::<false>()
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 fn avx512<K: Kernel>(kernel: K) -> K::Out {

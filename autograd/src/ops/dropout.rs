@@ -44,7 +44,7 @@ fn bits(count: u32, low: u32, high: u32) -> u32 {
 
 rules! {
     /// x·(1 − z)/(1 − rate), z = σ((logit(rate) + noise)/temperature).
-    ConcreteDropout "concrete_dropout" [temperature: f64] (x, rate, noise) = {
+    ConcreteDropout "concrete_dropout" [temperature: f64] (x, rate, noise) by number, = {
         let logit = (rate / (1.0 - rate)).ln();
         x * (-(logit + noise) / R::lit(temperature)).sigmoid() / (1.0 - rate)
     };

@@ -1,7 +1,7 @@
 //! Elementwise operations: a table of formulas over [`Real`](crate::Real), whose derivatives follow
 //! (`real/dual.rs`).
 
-use super::fuse::Elementwise;
+use super::rule_op::Elementwise;
 use crate::element::Float;
 use crate::rule::{Rule, rules};
 use crate::tape::{Tape, Var};
@@ -17,16 +17,16 @@ rules! {
     Shift "add" [c: f64] (x) passes 0, = x + c;
     Carry "carry" (tangent, slope) = tangent.carry(slope);
     Exp "exp" (x) = x.exp();
-    ExpM1 "exp_m1" (x) = x.exp_m1();
+    ExpM1 "exp_m1" (x) by number, = x.exp_m1();
     Ln "ln" (x) = x.ln();
-    Ln1p "ln_1p" (x) = x.ln_1p();
+    Ln1p "ln_1p" (x) by number, = x.ln_1p();
     Sqrt "sqrt" (x) = x.sqrt();
     Sin "sin" (x) = x.sin();
     Cos "cos" (x) = x.cos();
     Tanh "tanh" (x) = x.tanh();
     Sigmoid "sigmoid" (x) = x.sigmoid();
     Softplus "softplus" (x) = x.softplus();
-    Erf "erf" (x) = x.erf();
+    Erf "erf" (x) by number, = x.erf();
     Abs "abs" (x) = x.abs();
     Sign "sign" (x) = x.sign();
     Relu "relu" (x) = x.relu();
@@ -37,7 +37,7 @@ rules! {
     Maximum "maximum" (a, b) = a.maximum(b);
     Less "less" (a, b) = R::select(a.less(b), R::lit(1.0), R::lit(0.0));
     Equals "equals" (a, b) = R::select(a.equals(b), R::lit(1.0), R::lit(0.0));
-    Lerp "lerp" [weight: f64] (start, end) = start + (end - start) * weight;
+    Lerp "lerp" [weight: f64] (start, end) by number, = start + (end - start) * weight;
     Where "where" (mask, a, b) = R::select(R::lit(0.5).less(mask), a, b);
 }
 

@@ -28,6 +28,7 @@ mod order;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod resample;
+pub(crate) mod rule_op;
 mod scalars;
 mod scan;
 pub(crate) mod select;

@@ -2,7 +2,7 @@
 //!
 //! The bias correction of Adam is 1 − βᵗ: in 32 bits, four of seven digits would be lost.
 
-use super::fuse::pull;
+use super::rule_op::pull;
 use crate::element::Float;
 use crate::op::{Backward, Cotangents, Op, Outputs, Vjp};
 use crate::real::{Dual, Real};

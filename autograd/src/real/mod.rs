@@ -9,6 +9,8 @@
 //! The derivative of each elementary function stands once, in `dual.rs`; readings 2 and 3 both use
 //! it, so there is no second set of rules that could disagree.
 
+#![expect(clippy::needless_range_loop, reason = "as in `dual.rs`")]
+
 pub(crate) mod dual;
 pub(crate) mod math;
 pub(crate) mod num;
@@ -153,6 +155,22 @@ pub trait Real:
     /// flows where nothing was asked for, and so the branch that `select` did not take gives 0.
     #[doc(hidden)]
     fn carry(self, slope: Self) -> Self;
+    /// [`carry`](Real::carry) of several.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn carry_all(tangents: &mut [Self], slope: Self) {
+        for i in 0..tangents.len() {
+            tangents[i] = tangents[i].carry(slope);
+        }
+    }
+    /// Adds to each tangent another one.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn add_all(tangents: &mut [Self], others: &[Self]) {
+        for i in 0..tangents.len() {
+            tangents[i] = tangents[i] + others[i];
+        }
+    }
     /// The tangent of an input that is not being differentiated.
     #[doc(hidden)]
     fn no_tangent() -> Self;

@@ -3,7 +3,7 @@
 
 use super::{Real, operators};
 use crate::element::Float;
-use crate::ops::fuse::Elementwise;
+use crate::ops::rule_op::Elementwise;
 use crate::rule::Rule;
 use crate::tape::Var;
 
@@ -132,6 +132,15 @@ impl<'t, T: Float> Real for Sym<'t, T> {
             (Number(-1.0), x) | (x, Number(-1.0)) => x.negative(),
             _ => self.record2(slope, rules::Carry),
         }
+    }
+    // Of slices of any length, so that they are compiled once and not into every rule.
+    #[inline(never)]
+    fn carry_all(tangents: &mut [Self], slope: Self) {
+        tangents.iter_mut().for_each(|tangent| *tangent = tangent.carry(slope));
+    }
+    #[inline(never)]
+    fn add_all(tangents: &mut [Self], others: &[Self]) {
+        std::iter::zip(tangents, others).for_each(|(a, &b)| *a = *a + b);
     }
     fn no_tangent() -> Self {
         Number(0.0)

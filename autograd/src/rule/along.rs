@@ -3,7 +3,8 @@
 use std::iter::zip;
 
 use super::Rule;
-use super::body::{InPlace, TILE, Tile, write};
+use super::in_place::{InPlace, write};
+use super::tiles::{Aligned, TILE, Tile};
 use crate::element::Float;
 use crate::kernel::reduce::sum_slice;
 use crate::kernel::simd::{Kernel, dispatch};
@@ -64,17 +65,17 @@ impl<T: Float, R: Rule<I, O>, const I: usize, const O: usize> Along<'_, R, T, I,
         }
         let tiles = self.step.operands(ins, states);
         let operands = tiles.opaque();
-        let (mut values, mut new) = ([[T::ZERO; TILE]; O], [[T::ZERO; TILE]]);
+        let Aligned((values, new)) = &mut Aligned(([[T::ZERO; TILE]; O], [[T::ZERO; TILE]; 1]));
         let (mut lanes, mut rest, len) = ([T::ZERO; TILE], [T::ZERO; TILE], tangent.len());
         let (_, end) = tangent.as_chunks::<TILE>();
         rest[..end.len()].copy_from_slice(end);
         for t in 0..len.div_ceil(TILE) {
             let old = tangent.as_chunks().0.get(t).unwrap_or(&rest);
             let read = (self.step.at(operands, states, t), old);
-            self.tile::<FMA, CHANGING>(read, &change, &mut values, &mut new[0], &mut lanes);
-            write(&mut [&mut *tangent], len, t, &new);
+            self.tile::<FMA, CHANGING>(read, &change, values, &mut new[0], &mut lanes);
+            write(&mut [&mut *tangent], len, t, new);
             if last {
-                write(states, len, t, &values);
+                write(states, len, t, values);
             }
         }
         sum_slice(&lanes).to_f64()

@@ -3,15 +3,17 @@
 
 mod along;
 mod body;
-pub(crate) mod number;
+mod in_place;
+mod tiles;
 
 use std::fmt::Debug;
 
 use crate::element::Float;
+use crate::op::{Cotangents, Vjp};
 use crate::real::{Literal, Real};
 
 pub(crate) use along::Along;
-pub(crate) use body::{InPlace, backward, forward, slopes, value};
+pub(crate) use in_place::InPlace;
 
 /// A function of `I` numbers with `O` results, applied element by element.
 ///
@@ -51,13 +53,8 @@ pub trait Rule<const I: usize, const O: usize>:
     /// The compiled kernels; rules of this crate are compiled in it, once, and not in every crate that
     /// uses them.
     #[doc(hidden)]
-    fn kernels<T: Float>() -> Kernels<Self, T> {
-        Kernels {
-            forward: forward::<T, Self, I, O>,
-            backward: backward::<T, Self, I, O>,
-            value: value::<T, Self, I, O>,
-            slopes: slopes::<T, Self, I, O>,
-        }
+    fn kernels<T: Float>() -> &'static Kernels<Self, T> {
+        const { &Kernels::vectors::<I, O>() }
     }
 
     /// Whether ∂y/∂xᵢ is 1 everywhere, so that a cotangent is handed on and not copied.
@@ -68,29 +65,46 @@ pub trait Rule<const I: usize, const O: usize>:
 }
 
 /// A kernel of a rule over slices of the given length, or of one number that stands for all.
-#[doc(hidden)]
-pub type Pass<R, T> = fn(&R, usize, &[&[T]], &mut [&mut [T]]);
+type Pass<R, T> = fn(&R, usize, &[&[T]], &mut [&mut [T]]);
 
-/// A kernel of a rule at a single point, from its inputs in a row.
+/// The kernels of a rule: its values, and the cotangents of its inputs; both for single numbers, where slices of slices
+/// would take longer than the arithmetic; and the cotangents as variables.
 #[doc(hidden)]
-pub type Point<R, T> = fn(&R, &[T], &mut [T]);
-
-/// The cotangents of its inputs there, from its inputs and the cotangents of its results.
-#[doc(hidden)]
-pub type Slopes<R, T> = fn(&R, &[T], &[T], &mut [T]);
-
-/// The kernels of a rule: its values, and the cotangents of its inputs; and both for single numbers, where
-/// slices of slices would take longer than the arithmetic.
-#[doc(hidden)]
-pub struct Kernels<R, T> {
+pub struct Kernels<R, T: Float> {
     pub(crate) forward: Pass<R, T>,
     pub(crate) backward: Pass<R, T>,
-    pub(crate) value: Point<R, T>,
-    pub(crate) slopes: Slopes<R, T>,
+    pub(crate) value: fn(&R, &[T], &mut [T]),
+    pub(crate) slopes: fn(&R, &[T], &[T], &mut [T]),
+    pub(crate) pull: for<'a, 't> fn(&R, &Vjp<'a, 't, T>) -> Cotangents<'t, T>,
 }
 
-/// Rules of this crate: a type, its name in messages, its formula. What is `by number` calls a library and is not
-/// vectorised: a plain loop, which takes a fraction of the time to compile.
+impl<R, T: Float> Kernels<R, T> {
+    /// For a rule that is worth vectors.
+    pub(crate) const fn vectors<const I: usize, const O: usize>() -> Self
+    where
+        R: Rule<I, O>,
+    {
+        Kernels { forward: body::forward, backward: body::backward, ..Self::number() }
+    }
+
+    /// For a rule that calls a library, or that is seldom hot: a plain loop, which takes a fraction of the time to
+    /// compile.
+    pub(crate) const fn number<const I: usize, const O: usize>() -> Self
+    where
+        R: Rule<I, O>,
+    {
+        Kernels {
+            forward: body::forward_by_number,
+            backward: body::backward_by_number,
+            value: body::value,
+            slopes: body::slopes,
+            pull: crate::ops::rule_op::pull,
+        }
+    }
+}
+
+/// Rules of this crate: a type, its name in messages, its formula, and whether it is read `by number`. Statics, so that
+/// the kernels are compiled here.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident $name:literal $([$($data:ident: $t:ty),*])? ($($x:ident),+)
       $(passes $passes:pat,)? $(by $one:ident,)? = $y:expr;)*) => {$(
@@ -116,10 +130,12 @@ macro_rules! rules {
                 $(fn passes(&self, input: usize) -> bool {
                     matches!(input, $passes)
                 })?
-                fn kernels<T: $crate::Float>() -> $crate::rule::Kernels<Self, T> {
-                    $crate::rule::compiled!(single f32 $rule INPUTS $($one)?);
-                    $crate::rule::compiled!(double f64 $rule INPUTS $($one)?);
-                    T::choose(single(), double())
+                fn kernels<T: $crate::Float>() -> &'static $crate::rule::Kernels<Self, T> {
+                    static SINGLE: $crate::rule::Kernels<$rule, f32> =
+                        $crate::rule::kernels_of!(INPUTS $($one)?);
+                    static DOUBLE: $crate::rule::Kernels<$rule, f64> =
+                        $crate::rule::kernels_of!(INPUTS $($one)?);
+                    T::choose(&SINGLE, &DOUBLE)
                 }
             }
         };
@@ -127,44 +143,16 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
-/// The kernels of one type, as functions without type parameters, so that they are compiled here.
-macro_rules! compiled {
-    ($name:ident $t:ident $rule:ident $inputs:ident) => {
-        fn $name() -> $crate::rule::Kernels<$rule, $t> {
-            fn forward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
-                $crate::rule::forward::<$t, $rule, $inputs, 1>(rule, len, ins, outs);
-            }
-            fn backward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
-                $crate::rule::backward::<$t, $rule, $inputs, 1>(rule, len, ins, outs);
-            }
-            fn value(rule: &$rule, x: &[$t], y: &mut [$t]) {
-                $crate::rule::value::<$t, $rule, $inputs, 1>(rule, x, y);
-            }
-            fn slopes(rule: &$rule, x: &[$t], g: &[$t], out: &mut [$t]) {
-                $crate::rule::slopes::<$t, $rule, $inputs, 1>(rule, x, g, out);
-            }
-            $crate::rule::Kernels { forward, backward, value, slopes }
-        }
+/// The kernels of one precision.
+macro_rules! kernels_of {
+    ($inputs:ident) => {
+        $crate::rule::Kernels::vectors::<$inputs, 1>()
     };
-    ($name:ident $t:ident $rule:ident $inputs:ident number) => {
-        fn $name() -> $crate::rule::Kernels<$rule, $t> {
-            fn forward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
-                $crate::rule::number::forward::<$t, $rule, $inputs>(rule, len, ins, outs);
-            }
-            fn backward(rule: &$rule, len: usize, ins: &[&[$t]], outs: &mut [&mut [$t]]) {
-                $crate::rule::number::backward::<$t, $rule, $inputs>(rule, len, ins, outs);
-            }
-            fn value(rule: &$rule, x: &[$t], y: &mut [$t]) {
-                $crate::rule::number::value::<$t, $rule, $inputs>(rule, x, y);
-            }
-            fn slopes(rule: &$rule, x: &[$t], g: &[$t], out: &mut [$t]) {
-                $crate::rule::number::slopes::<$t, $rule, $inputs>(rule, x, g, out);
-            }
-            $crate::rule::Kernels { forward, backward, value, slopes }
-        }
+    ($inputs:ident number) => {
+        $crate::rule::Kernels::number::<$inputs, 1>()
     };
 }
-pub(crate) use compiled;
+pub(crate) use kernels_of;
 
 /// A function of variables from a formula, as one fused operation.
 ///

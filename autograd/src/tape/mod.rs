@@ -12,6 +12,7 @@ mod dot;
 mod draws;
 pub(crate) mod engine;
 mod gradients;
+mod record;
 mod var;
 
 pub use gradients::{Gradients, NoGradient};
@@ -31,7 +32,7 @@ use crate::param::ParamId;
 use crate::tensor::Tensor;
 
 /// An operation on the list. Up to four words stand in place: recording allocates nothing.
-type Recorded<T> = SmallBox<dyn Op<T>, S4>;
+pub type Recorded<T> = SmallBox<dyn Op<T>, S4>;
 
 type Inputs = SmallVec<[u32; 4]>;
 
@@ -249,72 +250,6 @@ impl<T: Float> Tape<T> {
         self.constant(Tensor::scalar(T::of(x)))
     }
 
-    /// Applies an operation with one result.
-    ///
-    /// # Panics
-    /// When an input belongs to another tape, and whenever the operation does.
-    #[track_caller]
-    pub fn apply<'t>(&'t self, op: impl Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
-        let (first, count) = self.record(op, inputs);
-        assert!(count == 1, "apply: the operation has {count} results: use `apply_all`");
-        self.at(first)
-    }
-
-    /// Applies an operation with any number of results.
-    #[track_caller]
-    pub fn apply_all<'t>(
-        &'t self,
-        op: impl Op<T>,
-        inputs: &[Var<'t, T>],
-    ) -> SmallVec<[Var<'t, T>; 4]> {
-        let (first, count) = self.record(op, inputs);
-        (first..first + count).map(|id| self.at(id)).collect()
-    }
-
-    #[track_caller]
-    fn record(&self, op: impl Op<T>, inputs: &[Var<'_, T>]) -> (u32, u32) {
-        for &input in inputs {
-            self.owns(op.name(), input);
-        }
-        self.restore(inputs.iter().map(|x| x.id));
-        let nodes = &mut self.parts.borrow_mut().nodes;
-        let value = |x: &Var<'_, T>| &nodes[x.id as usize].value;
-        let mut outputs = match inputs {
-            // Collecting the inputs would take as long as multiplying numbers.
-            [a] => op.forward(&[value(a)]),
-            [a, b] => op.forward(&[value(a), value(b)]),
-            [a, b, c] => op.forward(&[value(a), value(b), value(c)]),
-            all => op.forward(&all.iter().map(value).collect::<SmallVec<[_; 6]>>()),
-        };
-        if self.checked.get() {
-            let inputs: Vec<&Tensor<T>> = inputs.iter().map(value).collect();
-            self.expect_finite(op.name(), &inputs, &outputs);
-        }
-        let (first, count) = (nodes.len() as u32, outputs.len() as u32);
-        let location = Location::caller();
-        let tracked =
-            self.recording.get() && inputs.iter().any(|x| nodes[x.id as usize].is_tracked());
-        let (mut kind, mut ids) = (Kind::Constant, Inputs::new());
-        if tracked {
-            kind = Kind::Op(Some(smallbox::smallbox!(op)), count);
-            ids.extend(inputs.iter().map(|x| x.id));
-        }
-        if count == 1
-            && let Some(value) = outputs.pop()
-        {
-            nodes.push(Node { value, inputs: ids, kind, location });
-            return (first, count);
-        }
-        for value in outputs {
-            nodes.push(Node { value, inputs: ids, kind, location });
-            (kind, ids) = match tracked {
-                true => (Kind::Result, Inputs::from_slice(&[first])),
-                false => (Kind::Constant, Inputs::new()),
-            };
-        }
-        (first, count)
-    }
-
     #[track_caller]
     fn push(&self, value: Tensor<T>, kind: Kind<T>) -> Var<'_, T> {
         if self.checked.get() {
@@ -345,33 +280,6 @@ impl<T: Float> Tape<T> {
 
     fn node(&self, id: u32) -> Ref<'_, Node<T>> {
         Ref::map(self.parts.borrow(), |parts| &parts.nodes[id as usize])
-    }
-
-    /// Runs `f`, a rule of the operation `O` that made `output`. Should it apply the same operation to
-    /// the same inputs again, it gets `output`: tanh′ = 1 − y² need not compute tanh(x) anew.
-    pub(crate) fn remembering<O: Op<T>, R>(&self, output: Var<'_, T>, f: impl FnOnce() -> R) -> R {
-        // Data in an operation would have to be compared; those with data are not worth it.
-        let known = (size_of::<O>() == 0).then_some((TypeId::of::<O>(), output.id));
-        let before = self.memory.replace(known);
-        let result = f();
-        self.memory.set(before);
-        result
-    }
-
-    /// As [`apply`](Tape::apply), or what is [remembered](Tape::remembering).
-    #[track_caller]
-    pub(crate) fn apply_or_remember<'t, O: Op<T>, const N: usize>(
-        &'t self,
-        op: O,
-        inputs: [Var<'t, T>; N],
-    ) -> Var<'t, T> {
-        if let Some((of, output)) = self.memory.get()
-            && of == TypeId::of::<O>()
-            && self.node(output).inputs.iter().copied().eq(inputs.iter().map(|x| x.id))
-        {
-            return self.at(output);
-        }
-        self.apply(op, &inputs)
     }
 }
 

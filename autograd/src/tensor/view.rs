@@ -30,7 +30,7 @@ impl<T: Element> Tensor<T> {
             out.copy_from_slice(&self.raw()[..out.len()]);
         } else {
             let raw = self.raw();
-            crate::kernel::copy::strided(&self.shape, self.strides(), raw, out);
+            T::copy_strided(&self.shape, self.strides(), raw, out);
         }
     }
 

@@ -154,7 +154,8 @@ unsafe fn strips_with<T: Product, V: Lanes<T>>(t: &Task<T>) {
                 let data = std::slice::from_raw_parts(copy, k * n);
                 let b = Mat { data, rs: n, cs: 1 };
                 let (a, c, accumulate) = (t.a.from(0, p), t.c.add(j), t.accumulate || p > 0);
-                tiles_with::<T, V>(&Task { k, n, a, b, c, accumulate, ..*t });
+                // A call, since inlined it would be compiled a second time.
+                tiles(&Task { k, n, a, b, c, accumulate, ..*t });
             }
         }
     }
