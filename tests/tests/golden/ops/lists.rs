@@ -5,12 +5,10 @@ use gradus_tests::golden::Listed;
 /// Cases that the operations cannot express: table, cases, reason.
 pub const NOT_YET: &[Listed] = &[];
 
-/// Tables of which nothing is run here.
-pub const OTHER: &[(&str, &str)] = &[("cnn_training", "no convolution yet")];
-
 /// Tables that another file runs.
 pub const ELSEWHERE: &[(&str, &str)] = &[
     ("bce", "layers/losses.rs"),
+    ("cnn_training", "golden/training.rs"),
     ("grad_clip", "golden/optim.rs"),
     ("hypergradient", "differentiable/golden.rs"),
     ("keras_callbacks", "training/early_stopping.rs"),
