@@ -175,6 +175,7 @@ ok! {
     rsqrt: |v| v[0].rsqrt(), [p(&[4],1)];
     reciprocal: |v| v[0].reciprocal() + v[0].powi(3), [p(&[4],1)];
     sqrt: |v| v[0].sqrt(), [p(&[4],1)];
+    safe_sqrt: |v| v[0].safe_sqrt(), [p(&[4],1)];
     sigmoid: |v| v[0].sigmoid(), [t(&[4],1)];
     softplus: |v| v[0].softplus(), [t(&[4],1)];
     erf: |v| v[0].erf(), [t(&[4],1)];

@@ -24,9 +24,12 @@ rules! {
     Atan2 "atan2" (y, x) by number, = y.atan2(x);
     Hypot "hypot" (x, y) by number, = x.hypot(y);
     Fmod "fmod" (a, b) by number, = a.fmod(b);
+    SafeSqrt "safe_sqrt" (x) by number, = R::select(x.equals(R::lit(0.0)), R::lit(0.0), x.sqrt());
 }
 
 functions! {
+    /// √x with a derivative of 0 at 0, where that of [`sqrt`](Var::sqrt) is infinite; NaN below.
+    safe_sqrt SafeSqrt;
     /// 1 − erf(x), exact far out, where erf rounds to 1.
     erfc Erfc;
     /// Tangent, of radians.

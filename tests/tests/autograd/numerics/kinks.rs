@@ -1,4 +1,4 @@
-//! Rows 1 to 9: corners, ties, and what is infinite at 0.
+//! Rows 1 to 10: corners, ties, and what is infinite at 0.
 
 use gradus_autograd::check::gradcheck;
 use gradus_autograd::{Activation, Rng, Tape, Tensor, Var, fused};
@@ -81,24 +81,53 @@ fn row_05_ties_of_two_share_evenly() {
     assert_curvatures(|x| x.maximum(x * 1.0) * x, &[7.0], &[2.0]);
 }
 
-/// There is no norm of its own yet; the composition has the right gradient at 0 all the same.
+/// The convention is JAX's: a bound still belongs to the inside.
+#[test]
+fn row_06_clamp_at_its_bounds() {
+    let at = [-1.0, 1.0, 0.5, -2.0, 2.0];
+    for f in
+        [(|x: Var<'_, f64>| x.clamp(-1.0, 1.0)) as for<'t> fn(Var<'t, f64>) -> Var<'t, f64>, |x| {
+            x.hardtanh()
+        }]
+    {
+        assert_slopes(f, &at, &[1.0, 1.0, 1.0, 0.0, 0.0]);
+        assert_curvatures(f, &at, &[0.0; 5]);
+    }
+    assert_curvatures(|x| x.clamp(-1.0, 1.0) * x, &at, &[2.0, 2.0, 2.0, 0.0, 0.0]);
+}
+
+/// By the operation, and by what it would be composed of.
 #[test]
 fn row_07_norm_at_0() {
-    fn norm<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
-        (x * x).sum().sqrt()
+    type Norm = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
+    let whole: [Norm; 2] = [|x| x.norm(), |x| (x * x).sum().sqrt()];
+    for norm in whole {
+        let tape = Tape::<f64>::new();
+        let x = tape.var(Tensor::zeros(&[3]));
+        let y = norm(x);
+        assert_eq!(y.item(), 0.0);
+        assert_eq!(y.backward()[x].to_vec(), [0.0; 3]);
+        assert_eq!(y.grad(&[x])[0].value().to_vec(), [0.0; 3]);
+        let x = tape.var(column(&[3.0, -4.0]));
+        assert_close("3-4-5", &norm(x).backward()[x].to_vec(), &[0.6, -0.8], ROUNDING);
     }
-    let tape = Tape::<f64>::new();
-    let x = tape.var(Tensor::zeros(&[3]));
-    let y = norm(x);
-    assert_eq!(y.backward()[x].to_vec(), [0.0; 3]);
-    assert_eq!(y.grad(&[x])[0].value().to_vec(), [0.0; 3]);
-    let x = tape.var(column(&[3.0, -4.0]));
-    assert_close("3-4-5", &norm(x).backward()[x].to_vec(), &[0.6, -0.8], ROUNDING);
     // Some rows zero, others not: the zero ones must not spoil the others.
-    let x = tape.var(Tensor::from([[0.0, 0.0], [3.0, 4.0]]));
-    let rows = (x * x).sum_axes(&[1]).sqrt().sum();
-    assert_close("rows", &rows.backward()[x].to_vec(), &[0.0, 0.0, 0.6, 0.8], ROUNDING);
-    assert_close("rows", &rows.grad(&[x])[0].value().to_vec(), &[0.0, 0.0, 0.6, 0.8], ROUNDING);
+    let rows: [Norm; 2] = [|x| x.norm_axes(2.0, &[1]), |x| (x * x).sum_axes(&[1]).sqrt()];
+    for norm in rows {
+        let tape = Tape::<f64>::new();
+        let x = tape.var(Tensor::from([[0.0, 0.0], [3.0, 4.0]]));
+        let y = norm(x).sum();
+        assert_close("rows", &y.backward()[x].to_vec(), &[0.0, 0.0, 0.6, 0.8], ROUNDING);
+        assert_close("rows", &y.grad(&[x])[0].value().to_vec(), &[0.0, 0.0, 0.6, 0.8], ROUNDING);
+    }
+    // Other powers, at 0 as well.
+    for p in [1.0, 1.5, 3.0, f64::INFINITY] {
+        let tape = Tape::<f64>::new();
+        let x = tape.var(Tensor::zeros(&[3]));
+        let y = x.norm_axes(p, &[0]);
+        assert_eq!(y.backward()[x].to_vec(), [0.0; 3], "p {p}");
+        assert_eq!(y.grad(&[x])[0].value().to_vec(), [0.0; 3], "p {p}");
+    }
 }
 
 #[test]
@@ -107,7 +136,14 @@ fn row_08_sqrt_at_0_is_not_hidden() {
     assert_curvatures(|x| x.sqrt(), &[4.0], &[-1.0 / 32.0]);
     let [fast, recorded] = curvatures::<f64>(|x| x.sqrt(), &[0.0]);
     assert_eq!((fast[0], recorded[0]), (f64::NEG_INFINITY, f64::NEG_INFINITY));
-    // Hidden by the user, where it was meant to be.
+    // Hidden where that was asked for, and NaN where there is no root.
+    let at = [0.0, -0.0, 4.0, -1.0];
+    assert_slopes(|x| x.safe_sqrt(), &at, &[0.0, 0.0, 0.25, f64::NAN]);
+    assert_curvatures(|x| x.safe_sqrt(), &at, &[0.0, 0.0, -1.0 / 32.0, f64::NAN]);
+    let tape = Tape::<f64>::new();
+    let values = tape.var(column(&[0.0, 4.0])).safe_sqrt().value();
+    assert_eq!(values.to_vec(), [0.0, 2.0]);
+    // The same by a mask of the user's.
     fn safe<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
         let positive = x.value().map(|x| x > 0.0);
         x.tape().where_(&positive, x.sqrt(), x.tape().number(0.0))
@@ -159,6 +195,30 @@ fn row_09_pow_in_its_corners() {
         let found: Vec<f64> = found.iter().map(|g| g.item()).collect();
         assert_close("second of pow", &found, &expected, ROUNDING);
     }
+}
+
+/// No division: one zero leaves the product of the others, two leave nothing.
+#[test]
+fn row_10_products_with_zeros() {
+    for (x, whole, running) in [
+        ([2.0, 3.0, 4.0], [12.0, 8.0, 6.0], [1.0 + 3.0 + 12.0, 2.0 + 8.0, 6.0]),
+        ([2.0, 0.0, 4.0], [0.0, 8.0, 0.0], [1.0, 2.0 + 8.0, 0.0]),
+        ([0.0, 0.0, 4.0], [0.0; 3], [1.0, 0.0, 0.0]),
+        ([0.0, 3.0, 4.0], [12.0, 0.0, 0.0], [1.0 + 3.0 + 12.0, 0.0, 0.0]),
+    ] {
+        assert_slopes(|x| x.prod(), &x, &whole);
+        assert_slopes(|x| x.prod_axes(&[0]), &x, &whole);
+        assert_slopes(|x| x.cumprod(0), &x, &running);
+    }
+    // The second derivatives across, which one zero leaves as well: ∂²(x·y·z)/∂x∂y = z.
+    let tape = Tape::<f64>::new();
+    let x = tape.var(column(&[0.0, 0.0, 4.0]));
+    let first = x.prod().grad(&[x])[0];
+    let w = tape.constant(column(&[1.0, 10.0, 100.0]));
+    let expected = [40.0, 4.0, 0.0];
+    assert_close("second", &(first * w).sum().backward()[x].to_vec(), &expected, ROUNDING);
+    let recorded = (first * w).sum().grad(&[x])[0].value().to_vec();
+    assert_close("second", &recorded, &expected, ROUNDING);
 }
 
 /// What `fused!` writes has the derivatives of its composition in all the corners above.

@@ -1,11 +1,12 @@
 //! The points where frameworks get numbers wrong, one test for each: first and second derivatives,
-//! by the fast pass (`backward`) and by the recorded one (`grad`).
+//! by the fast pass (`backward`) and by the recorded one (`grad`). `rows.rs` has the table of points and tests.
 
 use gradus_autograd::{Float, Tape, Tensor, Var};
 
 mod graph;
 mod kinks;
 mod not_finite;
+mod rows;
 mod statistics;
 
 /// Rounding of a handful of operations in f64.

@@ -135,12 +135,19 @@ fn row_13_far_out_is_finite_and_correct() {
     assert_slopes(|x| x.sigmoid(), &at, &[0.0, 0.0]);
     assert_slopes(|x| x.softplus(), &at, &[1.0, 0.0]);
     assert_slopes(|x| -(-x).softplus(), &at, &[0.0, 1.0]);
+    assert_slopes(|x| x.log_sigmoid(), &at, &[0.0, 1.0]);
+    assert_slopes(|x| x.logsumexp(), &at, &[1.0, 0.0]);
     for f in [
         (|x: Var<'_, f64>| x.sigmoid()) as for<'t> fn(Var<'t, f64>) -> Var<'t, f64>,
         |x| x.softplus(),
         |x| x.tanh(),
         |x| x.erf(),
         |x| -(-x).softplus(),
+        |x| x.log_sigmoid(),
+        |x| x.logsumexp(),
+        |x| x.softmax(0),
+        |x| x.silu() - x.relu(),
+        |x| x.mish() - x.relu(),
     ] {
         assert_curvatures(f, &at, &[0.0, 0.0]);
     }
@@ -149,6 +156,8 @@ fn row_13_far_out_is_finite_and_correct() {
     assert_eq!(x.sigmoid().value().to_vec(), [1.0, 0.0]);
     assert_eq!(x.softplus().value().to_vec(), [1000.0, 0.0]);
     assert_eq!((-(-x).softplus()).value().to_vec(), [0.0, -1000.0]);
+    assert_eq!(x.log_sigmoid().value().to_vec(), [0.0, -1000.0]);
+    assert_eq!(x.logsumexp().item(), 1000.0);
     assert_eq!(x.softmax(0).value().to_vec(), [1.0, 0.0]);
     assert_eq!(x.log_softmax(0).value().to_vec(), [0.0, -2000.0]);
     // log softmax: the slope of Σ w·log softmax is w − softmax·Σ w.

@@ -1,6 +1,6 @@
-//! Rows 20 to 23 and 33: normalisation, dropout, variances.
+//! Rows 20 to 23, 32 and 33: normalisation, dropout, weighted means, variances.
 
-use gradus_autograd::{Tape, Tensor};
+use gradus_autograd::{ClassOptions, Reduction, Tape, Tensor};
 
 use super::{ROUNDING, assert_close, column, numbers, same};
 
@@ -81,6 +81,38 @@ fn row_23_dropout() {
     let evaluation = Tape::<f64>::new();
     let x = evaluation.var(column(&[1.0, 2.0]));
     assert_eq!(x.dropout(0.9).value(), x.value());
+}
+
+/// Uniform logits cost ln 2 a row, however they are weighed; the weights show in the gradient and in the sum.
+#[test]
+fn row_32_a_weighted_mean_divides_by_the_weights() {
+    let tape = Tape::<f64>::new();
+    let x = tape.var(Tensor::zeros(&[3, 2]));
+    let classes = Tensor::from([0_i64, 1, 9]);
+    let weight = Some(tape.constant(column(&[1.0, 3.0])));
+    let options = ClassOptions { weight, ignore_index: Some(9), ..Default::default() };
+    let loss = |options| x.cross_entropy_loss(&classes, options);
+    let mean = loss(options);
+    assert_close("mean", &[mean.item()], &[2_f64.ln()], ROUNDING);
+    // Row 0 has a weight of 1 of 4, row 1 of 3 of 4, row 2 is ignored.
+    let expected = [-0.125, 0.125, 0.375, -0.375, 0.0, 0.0];
+    assert_close("fast", &mean.backward()[x].to_vec(), &expected, ROUNDING);
+    assert_close("recorded", &mean.grad(&[x])[0].value().to_vec(), &expected, ROUNDING);
+    let sum = loss(ClassOptions { reduction: Reduction::Sum, ..options });
+    assert_close("sum", &[sum.item()], &[4.0 * 2_f64.ln()], ROUNDING);
+    // Smoothing as PyTorch: (1 − s)·w[class]·loss + s/n·Σ w·loss, over the sum of w[class].
+    let x = tape.var(Tensor::from([[1.0, 0.0]]));
+    let [p, q] = [1.0, 0.0].map(|x: f64| (1.0 + 1_f64.exp()).ln() - x);
+    for (class, own, weight_of) in [(0, p, 1.0), (1, q, 3.0)] {
+        let smooth = ClassOptions { label_smoothing: 0.2, ..options };
+        let loss = x.cross_entropy_loss(&Tensor::from([class]), smooth).item();
+        let expected = (0.8 * weight_of * own + 0.1 * (p + 3.0 * q)) / weight_of;
+        assert_close("smoothed", &[loss], &[expected], ROUNDING);
+    }
+    // Nothing that counts: 0 / 0, as in PyTorch, and not a 0 that looks like success.
+    let none = Tensor::from([9_i64, 9, 9]);
+    let x = tape.var(Tensor::zeros(&[3, 2]));
+    assert!(x.cross_entropy_loss(&none, options).item().is_nan());
 }
 
 #[test]
