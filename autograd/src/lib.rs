@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 pub mod check;
+mod containers;
 mod element;
 mod functional;
 mod kernel;

@@ -294,6 +294,40 @@ pub trait Module<T: Float> {
         self.params().into_iter().find(|(at, _)| at == path).map(|(_, param)| param)
     }
 
+    /// Gives a constraint to the parameters whose path `holds`, once they are there: for those that no setting of their
+    /// layer reaches, such as the scales of a norm.
+    ///
+    /// ```
+    /// use gradus_autograd::{Constraint, Module, Param, Tensor, Var};
+    ///
+    /// #[derive(Debug)]
+    /// struct AtMostOne;
+    /// impl Constraint<f32> for AtMostOne {
+    ///     fn project<'t>(&self, weight: Var<'t>) -> Var<'t> {
+    ///         weight.clamp(f64::NEG_INFINITY, 1.0)
+    ///     }
+    /// }
+    /// let model = vec![Param::new(Tensor::zeros(&[2])), Param::new(Tensor::zeros(&[3]))];
+    /// let model = model.constrain(|path| path == "1", AtMostOne);
+    /// assert!(model[0].constraint().is_none() && model[1].constraint().is_some());
+    /// ```
+    fn constrain(
+        mut self,
+        holds: impl Fn(&str) -> bool,
+        constraint: impl Constraint<T> + 'static,
+    ) -> Self
+    where
+        Self: Sized,
+    {
+        let constraint: Arc<dyn Constraint<T>> = Arc::new(constraint);
+        self.visit_mut(Path::root(), &mut |path, param| {
+            if holds(&path.to_string()) {
+                param.constraint = Some(constraint.clone());
+            }
+        });
+        self
+    }
+
     /// Draws the first value of every parameter that has an initialiser. Each draws from a generator of its own,
     /// named by its path: no two get the same values, and adding a layer changes no other.
     fn init(mut self, seed: u64) -> Self
@@ -320,62 +354,3 @@ impl<T: Float> Module<T> for Param<T> {
         f(path, self);
     }
 }
-
-/// Containers: what they iterate over, by index.
-macro_rules! items {
-    ($([$($g:tt)*] $t:ty),*) => {$(
-        impl<T: Float, $($g)*> Module<T> for $t {
-            fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
-                self.iter().enumerate().for_each(|(i, m)| m.visit(path.item(i), f));
-            }
-            fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
-                self.iter_mut().enumerate().for_each(|(i, m)| m.visit_mut(path.item(i), f));
-            }
-        }
-    )*};
-}
-items!([M: Module<T>] Vec<M>, [M: Module<T>, const N: usize] [M; N]);
-
-impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
-    fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
-        (**self).visit(path, f);
-    }
-    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
-        (**self).visit_mut(path, f);
-    }
-}
-
-impl<T: Float, M: Module<T>> Module<T> for Option<M> {
-    fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
-        self.iter().for_each(|m| m.visit(path, f));
-    }
-    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
-        self.iter_mut().for_each(|m| m.visit_mut(path, f));
-    }
-}
-
-macro_rules! tuples {
-    ($(($($m:ident $i:tt),+))*) => {$(
-        impl<T: Float, $($m: Module<T>),+> Module<T> for ($($m,)+) {
-            fn visit<'m>(&'m self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {
-                $(self.$i.visit(path.item($i), f);)+
-            }
-            fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {
-                $(self.$i.visit_mut(path.item($i), f);)+
-            }
-        }
-    )*};
-}
-tuples!((A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4)
-        (A 0, B 1, C 2, D 3, E 4, F 5));
-
-/// Settings: no parameters.
-macro_rules! settings {
-    ($($t:ty)*) => {$(
-        impl<T: Float> Module<T> for $t {
-            fn visit<'m>(&'m self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, &'m Param<T>)) {}
-            fn visit_mut(&mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, &mut Param<T>)) {}
-        }
-    )*};
-}
-settings!(crate::Activation bool u8 i32 i64 u32 u64 usize f32 f64 char String &'static str);

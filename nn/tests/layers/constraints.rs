@@ -3,7 +3,9 @@
 use gradus_autograd::check::gradcheck;
 use gradus_autograd::{Constraint, Module, Tape, Tensor};
 use gradus_nn::constraints::{MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
-use gradus_nn::{Conv1d, ConvTranspose1d, Dense, Embedding, Lstm};
+use gradus_nn::{
+    BatchNorm, Conv1d, ConvTranspose1d, Dense, Embedding, LayerNorm, Lstm, Sequential,
+};
 
 /// |found − expected|: the formulas are the same, in another order.
 const CLOSE: f64 = 1e-15;
@@ -137,6 +139,17 @@ fn layers_take_them_before_and_after_their_parameters_are_made() {
         ("bias_hh_l0", "NonNeg"),
     ];
     assert_eq!(constrained(&lstm), expected(&all));
+}
+
+/// What no setting of a layer reaches.
+#[test]
+fn parameters_are_found_by_their_paths() {
+    let model = Sequential::new().add(Dense::new(2)).add(BatchNorm::new()).add(LayerNorm::new());
+    let model = model.build(&[3], 0).unwrap();
+    let scale = |path: &str| path.ends_with("gamma") || path == "layer_norm.weight";
+    let found = constrained(&model.constrain(scale, NonNeg));
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, ["batch_norm.gamma", "layer_norm.weight"]);
 }
 
 #[test]
