@@ -1,4 +1,4 @@
-//! Every operation, checked to order 2.
+//! Every operation, checked to order 3.
 use gradus_autograd::check::{dot_test, gradcheck};
 use gradus_autograd::*;
 
@@ -13,15 +13,43 @@ macro_rules! ok { ($($name:ident: $f:expr, $x:expr;)*) => {$(#[test] fn $name() 
     let x = $x;
     gradcheck($f, &x).unwrap_or_else(|e| panic!("{e}"));
     assert!(dot_test($f, &x, 1) < DOT);
+    third(&$f, &x);
     as_stored_otherwise(&$f, &x);
 })*} }
 
 /// The relative error of the dot test.
 const DOT: f64 = 1e-12;
+/// As the tolerance of [`gradcheck`], for derivatives of one order more, which are larger and bend more.
+const THIRD: f64 = 1e-6;
 /// Sums over other strides may be taken in another order.
 const ORDER: f64 = 1e-13;
 
 type Function<'f> = dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64> + 'f;
+
+/// The derivative of third order: of an operation that is linear in each input, the rule of its cotangent's operation is
+/// asked for the first time here. What is differentiated is the gradient along an uneven direction, a single number.
+fn third(f: &Function, inputs: &[Tensor<f64>]) {
+    let along = |v: &[Var<'_, f64>]| -> Vec<Tensor<f64>> {
+        let uneven = |(seed, v): (usize, &Var<'_, f64>)| {
+            Tensor::rand(&v.shape(), 0.5, 1.5, &mut Rng::new(seed as u64 + 20))
+        };
+        v.iter().enumerate().map(uneven).collect()
+    };
+    fn slope<'t>(
+        f: &Function,
+        v: &[Var<'t, f64>],
+        along: impl Fn(&[Var<'t, f64>]) -> Vec<Tensor<f64>>,
+    ) -> Var<'t, f64> {
+        let (tape, y) = (v[0].tape(), f(v));
+        // Not linear in the cotangent either: it depends on the result.
+        let gradient = y.vjp(v, y * 0.3 + 1.0);
+        let parts = gradient.into_iter().zip(along(v));
+        let products = parts.filter_map(|(g, along)| Some((g? * tape.constant(along)).sum()));
+        products.fold(tape.number(0.0), |sum, product| sum + product)
+    }
+    let check = check::GradCheck { order: 2, tolerance: THIRD, ..Default::default() };
+    check.run(|v| slope(f, v, along), inputs).unwrap_or_else(|e| panic!("of the gradient: {e}"));
+}
 
 /// The same numbers, stored with the axes in reverse order or, a vector, at every second place.
 fn strided(x: &Tensor<f64>) -> Tensor<f64> {
@@ -194,7 +222,7 @@ ok! {
     matmul_batch: |v| v[0].matmul(v[1]), [t(&[2,1,2,3],1), t(&[2,3,2],2)];
     matmul_vec: |v| v[0].matmul(v[1]), [t(&[3],1), t(&[2,3,2],2)];
     linear: |v| v[0].linear(v[1], Some(v[2]), Activation::Tanh), [t(&[2,3],1), t(&[3,2],2), t(&[2],3)];
-    linear_relu: |v| v[0].linear(v[1], None, Activation::Relu), [t(&[2,3],1), t(&[3,2],2)];
+    linear_relu: |v| v[0].linear(v[1], None, Activation::Relu), [t(&[3,3],1), p(&[3,3],2)];
     linear_sigmoid: |v| v[0].linear(v[1], Some(v[2]), Activation::Sigmoid), [t(&[2,3],1), t(&[3,2],2), t(&[2],3)];
     lstm: |v| { let [y, c] = v[0].lstm([v[1], v[2]], [v[3], v[4]], v[5], false); y + c }, [t(&[2,1,2],1), t(&[1,1],2), t(&[1,1],3), t(&[4,2],4), t(&[4,1],5), t(&[4],6)];
     attention: |v| v[0].attention(v[1], v[2], Some(v[3]), true, 0.0).tanh(), [t(&[2,2,2],1), t(&[2,3,2],2), t(&[2,3,2],3), t(&[2,3],4)];
@@ -309,7 +337,26 @@ ok! {
     poisson_nll_loss: |v| v[0].poisson_nll_loss(v[1], Reduction::None), [t(&[2,3],1), p(&[2,3],2)];
     gaussian_nll_loss: |v| v[0].gaussian_nll_loss(v[1], v[2], Reduction::None), [t(&[2,3],1), t(&[2,3],2), p(&[3],3)];
     focal_loss: |v| v[0].focal_loss(v[1], 0.25, 2.0, Reduction::None), [t(&[2,3],1), Tensor::from([[0.0, 1.0, 1.0], [1.0, 0.0, 0.3]])];
+    inverse_batch: |v| (v[0] + v[0].tape().constant(Tensor::eye(2)) * 4.0).inverse(), [t(&[2,2,2],1)];
+    cholesky_batch: |v| (v[0].matmul(v[0].transpose(-1, -2)) + v[0].tape().constant(Tensor::eye(2))).cholesky(), [t(&[2,2,2],1)];
+    solve_batch: |v| (v[0] + v[0].tape().constant(Tensor::eye(2)) * 4.0).solve(v[1]), [t(&[2,1,2,2],1), t(&[2,2,1],2)];
+    fused_values: |v| fused!(|x, y| {
+        let waves = x.sin().exp() * x.cos().exp() + x.sinh().sin() * x.cosh().cos() + x.relu().exp();
+        let steps = (x.floor() + x.trunc() * 0.5 + x.sign() * 0.7) * y * y;
+        waves + steps + x.minimum(y).exp() * x.maximum(y).sin() + R::select(x.less(y), x * x, y).exp()
+    })(v[0], v[1]), [t(&[4],1), t(&[4],2)];
     fused_function: |v| fused!(|x, w, b| (x * w + b).tanh() * x.sigmoid() + (-(x * x)).exp())(v[0], v[1], v[2]), [t(&[2,3],1), t(&[3],2), t(&[],3)];
+}
+
+/// The draws of a training tape are the same for each point of a difference.
+#[test]
+fn dropouts() {
+    let check = check::GradCheck { training: Some(3), ..Default::default() };
+    check.run(|v| v[0].dropout(0.4) * v[0], &[t(&[3, 4], 1)]).unwrap_or_else(|e| panic!("{e}"));
+    let rate = Tensor::scalar(0.3);
+    check
+        .run(|v| v[0].concrete_dropout(v[1], 0.5) * v[0], &[t(&[3, 4], 1), rate])
+        .unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// What is tracked in each of the checks of `n` inputs.
