@@ -13,4 +13,5 @@ pub(crate) mod lanes;
 pub(crate) mod map;
 pub(crate) mod reduce;
 pub(crate) mod resample;
+pub(crate) mod share;
 pub(crate) mod simd;

@@ -37,3 +37,4 @@ pub(crate) mod softmax;
 pub(crate) mod special;
 mod standardise;
 mod take;
+mod windows;

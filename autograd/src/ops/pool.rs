@@ -1,6 +1,10 @@
 //! Pooling over the last one to three axes: the largest or the mean of windows.
 
+use std::hint::select_unpredictable;
+use std::iter::zip;
+
 use super::conv_settings::PerAxis;
+use super::windows::Windows;
 use crate::element::Float;
 use crate::op::{Cotangents, Op, Outputs, Vjp};
 use crate::tape::Var;
@@ -107,63 +111,6 @@ impl<const D: usize> Pool<D> {
     }
 }
 
-/// Along each axis, the places of each window and how many it counts as.
-#[derive(Clone, Debug)]
-struct Windows {
-    axes: Vec<Vec<(std::ops::Range<usize>, usize)>>,
-}
-
-impl Windows {
-    /// As many windows as asked for: from ⌊i·n/count⌋ to ⌈(i+1)·n/count⌉.
-    #[track_caller]
-    fn adaptive(what: &str, shape: &[usize], counts: &[usize]) -> Self {
-        let axis = |(&n, &count): (&usize, &usize)| {
-            assert!(n > 0, "{what}: an axis of {shape:?} is empty");
-            let window = |i: usize| {
-                let inside = i * n / count..((i + 1) * n).div_ceil(count);
-                let weight = inside.len();
-                (inside, weight)
-            };
-            (0..count).map(window).collect()
-        };
-        Windows { axes: std::iter::zip(shape, counts).map(axis).collect() }
-    }
-
-    fn shape(&self, of: &Dims) -> Dims {
-        let kept = of.len() - self.axes.len();
-        of[..kept].iter().copied().chain(self.axes.iter().map(Vec::len)).collect()
-    }
-
-    /// Calls `f` for each window with its number, the first place of each of its rows, how long these are, and how
-    /// many places it counts as.
-    fn each(&self, shape: &Dims, mut f: impl FnMut(usize, &[usize], usize, usize)) {
-        let kept = shape.len() - self.axes.len();
-        let mut sizes = [1; 3];
-        sizes[3 - self.axes.len()..].copy_from_slice(&shape[kept..]);
-        let one = vec![(0..1, 1)];
-        let axis = |axis: usize| match (axis + self.axes.len()).checked_sub(3) {
-            Some(axis) => &self.axes[axis],
-            None => &one,
-        };
-        let (mut number, mut rows) = (0, Vec::new());
-        for block in 0..shape[..kept].iter().product::<usize>() {
-            for (z, weight_z) in axis(0) {
-                for (y, weight_y) in axis(1) {
-                    for (x, weight_x) in axis(2) {
-                        rows.clear();
-                        for z in z.clone() {
-                            let first = (block * sizes[0] + z) * sizes[1];
-                            rows.extend(y.clone().map(|y| (first + y) * sizes[2] + x.start));
-                        }
-                        f(number, &rows, x.len(), weight_z * weight_y * weight_x);
-                        number += 1;
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// The mean of each window.
 #[derive(Debug)]
 struct Mean(Box<Windows>);
@@ -184,9 +131,13 @@ impl<T: Float> Op<T> for Mean {
         let x = x[0].contiguous();
         let x = x.dense();
         [Tensor::build(self.0.shape(&shape).counted("avg_pool"), |out| {
-            self.0.each(&shape, |number, rows, len, weight| {
-                let sum: T = rows.iter().flat_map(|&row| &x[row..row + len]).copied().sum();
-                out[number] = sum / T::of(weight as f64);
+            self.0.each_block(&shape, out, |block, out| {
+                self.0.lines(&shape, block, |number, line| {
+                    for (out, (rows, weight)) in zip(&mut out[number..], line.each()) {
+                        let sum: T = rows.flat_map(|row| &x[row]).copied().sum();
+                        *out = sum / weight;
+                    }
+                });
             });
         })]
         .into()
@@ -205,12 +156,19 @@ impl<T: Float> Op<T> for Spread {
         let x = x[0].contiguous();
         let x = x.dense();
         [Tensor::build(*self.shape, |out| {
-            out.fill(T::ZERO);
-            self.windows.each(&self.shape, |number, rows, len, weight| {
-                let share = x[number] / T::of(weight as f64);
-                for &row in rows {
-                    out[row..row + len].iter_mut().for_each(|y| *y += share);
-                }
+            let (shape, count) = (&self.shape, self.windows.count());
+            self.windows.each_block(shape, out, |block, out| {
+                out.fill(T::ZERO);
+                let (x, first) = (&x[block * count..][..count], block * out.len());
+                self.windows.lines(shape, block, |number, line| {
+                    for (&x, (rows, weight)) in zip(&x[number..], line.each()) {
+                        let share = x / weight;
+                        for row in rows {
+                            let out = &mut out[row.start - first..row.end - first];
+                            out.iter_mut().for_each(|y| *y += share);
+                        }
+                    }
+                });
             });
         })]
         .into()
@@ -323,16 +281,26 @@ impl<'t, T: Float> Var<'t, T> {
         let x = self.value().contiguous();
         let x = x.dense();
         let places = Tensor::build(windows.shape(&shape).counted(what), |places| {
-            windows.each(&shape, |number, rows, len, _| {
-                let mut best = rows.first().copied().unwrap_or(0);
-                for &row in rows {
-                    for (at, &value) in (row..).zip(&x[row..row + len]) {
-                        if value > x[best] || (value.is_nan() && !x[best].is_nan()) {
-                            best = at;
+            windows.each_block(&shape, places, |block, places| {
+                windows.lines(&shape, block, |number, line| {
+                    for (place, (rows, _)) in zip(&mut places[number..], line.each::<T>()) {
+                        let mut rows = rows.peekable();
+                        let Some(mut first) = rows.peek().map(|row| row.start) else {
+                            *place = 0; // an empty window
+                            continue;
+                        };
+                        let mut best = x[first];
+                        for row in rows {
+                            for (at, &value) in zip(row.clone(), &x[row]) {
+                                // No jumps: which is the largest, no processor can guess.
+                                let larger = (value > best) | (value.is_nan() & !best.is_nan());
+                                first = select_unpredictable(larger, at, first);
+                                best = select_unpredictable(larger, value, best);
+                            }
                         }
+                        *place = first as i64;
                     }
-                }
-                places[number] = best as i64;
+                });
             });
         });
         self.take(what, places)

@@ -16,7 +16,7 @@ mod tiles;
 
 use std::ops::Range;
 
-use super::map::both;
+use super::share::{share, share_parts};
 use crate::element::Float;
 use crate::pool::Storage;
 use plan::Plan;
@@ -64,39 +64,6 @@ impl Geometry {
         let all = [self.samples, self.groups, self.filters, self.depth(), product(self.output)];
         all.into_iter().fold(1, usize::saturating_mul)
     }
-}
-
-/// Runs `f` on ranges of whole units, in halves on two threads where it pays.
-fn share(units: Range<usize>, parallel: bool, f: &(impl Fn(Range<usize>) + Sync)) {
-    if !parallel || units.len() < 2 {
-        return f(units);
-    }
-    let middle = units.start + units.len() / 2;
-    both(true, || share(units.start..middle, true, f), || share(middle..units.end, true, f));
-}
-
-/// As [`share`], each unit with its part of `out`.
-fn share_parts<T: Float>(
-    out: &mut [T],
-    size: usize,
-    first: usize,
-    parallel: bool,
-    f: &(impl Fn(usize, &mut [T]) + Sync),
-) {
-    let units = out.len() / size.max(1);
-    if !parallel || units < 2 {
-        return out
-            .chunks_exact_mut(size.max(1))
-            .enumerate()
-            .for_each(|(i, part)| f(first + i, part));
-    }
-    let middle = units / 2;
-    let (a, b) = out.split_at_mut(middle * size);
-    both(
-        true,
-        || share_parts(a, size, first, true, f),
-        || share_parts(b, size, first + middle, true, f),
-    );
 }
 
 /// The output, `[samples, groups·filters, ..]`, from the input, the weights `[groups·filters, channels, ..]` and, for
