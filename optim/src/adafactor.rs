@@ -1,10 +1,11 @@
 //! Adafactor.
 
 use gradus_autograd::{Float, Var};
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
+use crate::formula::hyperparameters;
 use crate::tensorwise::{States, length, tensorwise};
-use crate::{Hyperparameters, TensorRule, Tensorwise};
+use crate::{TensorRule, Tensorwise};
 
 /// The hyperparameters of [`Adafactor`].
 #[derive(Clone, Debug, PartialEq)]
@@ -65,36 +66,22 @@ tensorwise!(Adafactor {
     weight_decay: f64,
 });
 
-impl Hyperparameters for AdafactorHyper {
-    fn moments(&self) -> usize {
-        2
-    }
-    /// The means of the rows `[.., n, 1]` and of the columns `[.., 1, m]`; of a vector its mean squares, and nothing.
-    fn moment_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
-        let (mut rows, mut columns) = (shape.to_vec(), shape.to_vec());
-        match shape.len() {
-            0 | 1 => columns = vec![0],
-            rank => (rows[rank - 1], columns[rank - 2]) = (1, 1),
+hyperparameters!(
+    AdafactorHyper,
+    |_h| 2,
+    [lr, beta2_decay, epsilon1, epsilon2, threshold, weight_decay],
+    {
+        /// The means of the rows `[.., n, 1]` and of the columns `[.., 1, m]`; of a vector its mean squares, and nothing.
+        fn moment_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
+            let (mut rows, mut columns) = (shape.to_vec(), shape.to_vec());
+            match shape.len() {
+                0 | 1 => columns = vec![0],
+                rank => (rows[rank - 1], columns[rank - 2]) = (1, 1),
+            }
+            vec![rows, columns]
         }
-        vec![rows, columns]
     }
-    fn hyper(&mut self) -> SmallVec<[&mut f64; 8]> {
-        smallvec![
-            &mut self.lr,
-            &mut self.beta2_decay,
-            &mut self.epsilon1,
-            &mut self.epsilon2,
-            &mut self.threshold,
-            &mut self.weight_decay,
-        ]
-    }
-    fn lr(&self) -> f64 {
-        self.lr
-    }
-    fn set_lr(&mut self, lr: f64) {
-        self.lr = lr;
-    }
-}
+);
 
 impl TensorRule for AdafactorHyper {
     fn update<'t, T: Float>(

@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Float, Literal, Real, Rule};
 
-use crate::formula::{decays, hyperparameters, mean, setters, weight_decays};
+use crate::formula::{betas, decays, hyperparameters, mean, setters, weight_decays};
 use crate::{Formulas, Optimizer, UpdateRule};
 
 /// m′ = β₁·m + (1 − β₁)·g, u′ = max(β₂·u, |g| + ε), p·shrink − rate·m′/u′; with Keras' ε: u′ = max(β₂·u, |g|), divided
@@ -101,10 +101,6 @@ impl<T: Float> Adamax<T> {
             keras: false,
         })
     }
-    /// The weights of the old moments.
-    pub fn betas(self, beta1: f64, beta2: f64) -> Self {
-        self.beta1(beta1).beta2(beta2)
-    }
     /// Keras' ε: 1e-7, added to the largest gradient.
     pub fn keras(mut self) -> Self {
         (self.rule.epsilon, self.rule.keras) = (1e-7, true);
@@ -121,6 +117,7 @@ setters!(Adamax {
     epsilon,
 });
 weight_decays!(Adamax);
+betas!(Adamax);
 
 hyperparameters!(AdamaxHyper, |_h| 2, [lr, beta1, beta2, epsilon, weight_decay]);
 

@@ -89,3 +89,16 @@ macro_rules! weight_decays {
     };
 }
 pub(crate) use weight_decays;
+
+/// The method that sets both weights of the moments.
+macro_rules! betas {
+    ($name:ident) => {
+        impl<T: gradus_autograd::Float> $name<T> {
+            /// The weights of the old moments.
+            pub fn betas(self, beta1: f64, beta2: f64) -> Self {
+                self.beta1(beta1).beta2(beta2)
+            }
+        }
+    };
+}
+pub(crate) use betas;

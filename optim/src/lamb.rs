@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Float, Var};
 
-use crate::formula::hyperparameters;
+use crate::formula::{betas, hyperparameters};
 use crate::tensorwise::{States, elementwise, length, tensorwise};
 use crate::{AdamHyper, TensorRule, Tensorwise};
 
@@ -42,10 +42,6 @@ impl<T: Float> Lamb<T> {
         let rule = LambHyper { lr, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.0 };
         Tensorwise::with_rule(rule)
     }
-    /// The weights of the old moments.
-    pub fn betas(self, beta1: f64, beta2: f64) -> Self {
-        self.beta1(beta1).beta2(beta2)
-    }
 }
 
 tensorwise!(Lamb {
@@ -59,6 +55,7 @@ tensorwise!(Lamb {
     weight_decay: f64,
 });
 
+betas!(Lamb);
 hyperparameters!(LambHyper, |_h| 2, [lr, beta1, beta2, epsilon, weight_decay]);
 
 impl TensorRule for LambHyper {

@@ -1,10 +1,11 @@
 //! Muon.
 
 use gradus_autograd::{Float, Var};
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
+use crate::formula::hyperparameters;
 use crate::tensorwise::{States, elementwise, length, tensorwise};
-use crate::{AdamHyper, Hyperparameters, TensorRule, Tensorwise};
+use crate::{AdamHyper, TensorRule, Tensorwise};
 
 /// Of the polynomial a·x + b·x³ + c·x⁵, whose iteration takes singular values to nearly 1.
 const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
@@ -103,33 +104,18 @@ impl MuonHyper {
     }
 }
 
-impl Hyperparameters for MuonHyper {
-    fn moments(&self) -> usize {
-        2
+hyperparameters!(
+    MuonHyper,
+    |_h| 2,
+    [lr, momentum, weight_decay, adam_lr_ratio, beta1, beta2, epsilon],
+    {
+        /// The momentum, and nothing; or AdamW's.
+        fn moment_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
+            let second = if self.is_orthogonal(shape.len()) { vec![0] } else { shape.to_vec() };
+            vec![shape.to_vec(), second]
+        }
     }
-    /// The momentum, and nothing; or AdamW's.
-    fn moment_shapes(&self, shape: &[usize]) -> Vec<Vec<usize>> {
-        let second = if self.is_orthogonal(shape.len()) { vec![0] } else { shape.to_vec() };
-        vec![shape.to_vec(), second]
-    }
-    fn hyper(&mut self) -> SmallVec<[&mut f64; 8]> {
-        smallvec![
-            &mut self.lr,
-            &mut self.momentum,
-            &mut self.weight_decay,
-            &mut self.adam_lr_ratio,
-            &mut self.beta1,
-            &mut self.beta2,
-            &mut self.epsilon,
-        ]
-    }
-    fn lr(&self) -> f64 {
-        self.lr
-    }
-    fn set_lr(&mut self, lr: f64) {
-        self.lr = lr;
-    }
-}
+);
 
 impl TensorRule for MuonHyper {
     fn update<'t, T: Float>(

@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Float, Literal, Real, Rule};
 
-use crate::formula::{decays, hyperparameters, mean, root, setters, weight_decays};
+use crate::formula::{betas, decays, hyperparameters, mean, root, setters, weight_decays};
 use crate::{Formulas, Optimizer, UpdateRule};
 
 /// m and v as Adam's, p·shrink − (now·g + next·m′)/(√v′·correction + ε).
@@ -131,10 +131,6 @@ impl<T: Float> NAdam<T> {
             momentum_decay: 4e-3,
         })
     }
-    /// The weights of the old moments.
-    pub fn betas(self, beta1: f64, beta2: f64) -> Self {
-        self.beta1(beta1).beta2(beta2)
-    }
     /// Keras' conventions: ψ = 1, ε = 1e-7.
     pub fn keras(self) -> Self {
         self.momentum_decay(1.0).epsilon(1e-7)
@@ -152,6 +148,7 @@ setters!(NAdam {
     momentum_decay,
 });
 weight_decays!(NAdam);
+betas!(NAdam);
 
 hyperparameters!(NAdamHyper, |_h| 2, [lr, beta1, beta2, epsilon, weight_decay]);
 

@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Float, Literal, Real, Rule};
 
-use crate::formula::{decays, hyperparameters, mean, root, setters, weight_decays};
+use crate::formula::{betas, decays, hyperparameters, mean, root, setters, weight_decays};
 use crate::{Formulas, Optimizer, UpdateRule};
 
 /// m and v as Adam's, p·shrink − m′·(plain + adaptive/(√v′ + ε)); one of the two is 0.
@@ -113,10 +113,6 @@ impl<T: Float> RAdam<T> {
             decoupled: false,
         })
     }
-    /// The weights of the old moments.
-    pub fn betas(self, beta1: f64, beta2: f64) -> Self {
-        self.beta1(beta1).beta2(beta2)
-    }
 }
 
 setters!(RAdam {
@@ -128,6 +124,7 @@ setters!(RAdam {
     epsilon,
 });
 weight_decays!(RAdam);
+betas!(RAdam);
 
 hyperparameters!(RAdamHyper, |_h| 2, [lr, beta1, beta2, epsilon, weight_decay]);
 
