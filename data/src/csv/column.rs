@@ -43,26 +43,17 @@ impl Column {
                 let there = format!("the last of {width} columns is {}", width - 1);
                 Err(DataError::NoColumn { at, column: index.to_string(), there })
             }
-            Column::Name(name) => {
-                let mut all = names.iter().enumerate().filter(|(_, each)| *each == name);
-                match (all.next(), all.next()) {
-                    (Some((index, _)), None) => Ok(index),
-                    (Some(_), Some(_)) => {
-                        Err(DataError::AmbiguousColumn { at, name: name.clone() })
+            Column::Name(name) => names.iter().position(|each| each == name).ok_or_else(|| {
+                let there = match names.len() {
+                    0 => "the file is read without a header".to_owned(),
+                    n => {
+                        let dots = if n > SHOWN { ", …" } else { "" };
+                        let shown = names[..n.min(SHOWN)].join(", ");
+                        format!("the header has {shown}{dots}")
                     }
-                    (None, _) => {
-                        let there = match names.len() {
-                            0 => "the file is read without a header".to_owned(),
-                            n => {
-                                let dots = if n > SHOWN { ", …" } else { "" };
-                                let shown = names[..n.min(SHOWN)].join(", ");
-                                format!("the header has {shown}{dots}")
-                            }
-                        };
-                        Err(DataError::NoColumn { at, column: format!("{name:?}"), there })
-                    }
-                }
-            }
+                };
+                DataError::NoColumn { at, column: format!("{name:?}"), there }
+            }),
         }
     }
 }

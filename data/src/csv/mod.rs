@@ -329,6 +329,11 @@ impl Csv {
                 return Err(DataError::HeaderOfNumbers { at: rows.place(None, &[]) });
             }
             names = record.iter().map(|cell| cell.trim().to_owned()).collect();
+            let mut seen = BTreeSet::new();
+            if let Some(second) = names.iter().position(|name| !seen.insert(name)) {
+                let at = rows.place(Some(second), &[]);
+                return Err(DataError::DuplicateColumn { at, name: names[second].clone() });
+            }
             if !rows.next(&mut record)? {
                 return Err(DataError::NoRows { at: Box::new(file.clone()) });
             }

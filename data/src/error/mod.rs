@@ -24,7 +24,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// The file cannot be written.
-    #[error("{at}: cannot be written: {source}")]
+    #[error("{}: cannot be written: {source}", at.output())]
     Write {
         /// The file.
         at: Box<Place>,
@@ -154,10 +154,13 @@ pub enum DataError {
         /// What there is instead.
         there: String,
     },
-    /// A column whose name stands twice in the header.
-    #[error("{at}: several columns are named {name:?}; name it by its index instead")]
-    AmbiguousColumn {
-        /// The file.
+    /// A name that stands twice in the header.
+    #[error(
+        "{at}: another column is named {name:?}, too; rename one, or leave the header out with `skip_lines` and \
+         `no_header()`"
+    )]
+    DuplicateColumn {
+        /// The second of them.
         at: Box<Place>,
         /// The name.
         name: String,

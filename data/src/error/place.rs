@@ -19,6 +19,13 @@ pub struct Place {
     pub name: Option<String>,
 }
 
+impl Place {
+    /// As something that is written.
+    pub(super) fn output(&self) -> String {
+        if *self == Place::default() { "the output".into() } else { self.to_string() }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.file, self.line) {

@@ -164,7 +164,7 @@ impl std::io::Write for Full {
 #[test]
 fn what_cannot_be_written_is_not_said_to_be_unreadable() {
     let error = message(Npy::new().write(&Tensor::arange(3_i64).into(), Full));
-    assert_eq!(error, "the input: cannot be written: the disk is full");
+    assert_eq!(error, "the output: cannot be written: the disk is full");
 }
 
 #[test]

@@ -124,10 +124,15 @@ fn messages_say_what_and_where() {
         message(&named("c").no_header(), "1,2\n"),
         "the input: no column \"c\"; the file is read without a header"
     );
-    assert_eq!(
-        message(&named("a"), "a,a\n1,2\n"),
-        "the input: several columns are named \"a\"; name it by its index instead"
-    );
+    for csv in [Csv::new(), named("a"), Csv::new().label(0)] {
+        assert_eq!(
+            message(&csv, "a,b, a\n1,2,3\n"),
+            "line 1, column 3: another column is named \"a\", too; rename one, or leave the header out with \
+             `skip_lines` and `no_header()`"
+        );
+    }
+    let same = Csv::new().skip_lines(1).no_header().read::<f32>("a,a\n1,2\n".as_bytes());
+    assert_eq!(same.expect("a data set").len(), 1);
     assert_eq!(
         message(&Csv::new().label(2), "a,b\n1,2\n"),
         "the input: no column 2; the last of 2 columns is 1"

@@ -1,8 +1,8 @@
 //! The history as a file that grows with training.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use gradus_autograd::Float;
 use gradus_optim::{StateDict, StateError};
@@ -34,7 +34,8 @@ impl CsvLogger {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         CsvLogger { path: path.into(), append: false, file: None, length: None }
     }
-    /// Whether rows are added to a file that exists, which must have the same columns.
+    /// Whether rows are added to a file that exists, which must have the same columns. A last row without an end, cut
+    /// off when the process that wrote it was killed, is removed.
     pub fn append(self, append: bool) -> Self {
         CsvLogger { append, ..self }
     }
@@ -48,12 +49,19 @@ impl CsvLogger {
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).write(true).create(true).truncate(false).open(&self.path)?;
+        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
         if length == 0 {
+            // One line without an end: a header that was cut off, or another file.
+            let mut start = Vec::new();
+            (&file).take(header.len() as u64).read_to_end(&mut start)?;
+            if self.append && !header.as_bytes().starts_with(&start) {
+                return Err(invalid("it is no history, and is left alone: name another".into()));
+            }
             file.set_len(0)?;
+            file.rewind()?;
             file.write_all(header.as_bytes())?;
             return Ok(file);
         }
-        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
         let found = file.metadata()?.len();
         if found < length {
             let why = format!("it has {found} bytes, but the run that goes on wrote {length}");
@@ -82,15 +90,35 @@ impl CsvLogger {
     }
 }
 
+/// How many bytes of a file are lines with an end.
+fn whole_lines(path: &Path) -> io::Result<u64> {
+    let (mut reader, mut line, mut length) = (BufReader::new(File::open(path)?), Vec::new(), 0);
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line)? as u64;
+        match line.last() {
+            Some(b'\n') => length += read,
+            _ => return Ok(length),
+        }
+    }
+}
+
 impl<T: Float> Callback<T> for CsvLogger {
     fn train_begin(
         &mut self,
         _: &[(String, Direction)],
         _: &mut State<'_, T>,
     ) -> Result<(), TrainError> {
-        // Only looked at: a backup may know better.
-        let length = std::fs::metadata(&self.path).map_or(0, |found| found.len());
-        (self.file, self.length) = (None, self.append.then_some(length));
+        (self.file, self.length) = (None, None);
+        if self.append {
+            // Only looked at: a backup may know better.
+            let length = match whole_lines(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+                length => length,
+            };
+            let failed = |source| TrainError::Read { path: shown(&self.path), source };
+            self.length = Some(length.map_err(failed)?);
+        }
         Ok(())
     }
 

@@ -283,6 +283,22 @@ fn the_history_as_a_file_that_grows() {
     let more = model.fit(&data(), quiet(2).callback(CsvLogger::new(&path).append(true))).unwrap();
     let rows = more.to_csv().split_once('\n').unwrap().1.to_owned();
     assert_eq!(read(), history.to_csv() + &rows);
+    // A row that was cut off by a crash, and a header.
+    for cut in ["7,0.12", "7"] {
+        fs::write(&path, history.to_csv() + cut).unwrap();
+        let last = quiet(2).callback(CsvLogger::new(&path).append(true));
+        let more = model.fit(&data(), last).unwrap();
+        assert_eq!(read(), history.to_csv() + more.to_csv().split_once('\n').unwrap().1);
+    }
+    fs::write(&path, "epoch,lo").unwrap();
+    let more = model.fit(&data(), quiet(2).callback(CsvLogger::new(&path).append(true))).unwrap();
+    assert_eq!(read(), more.to_csv());
+    fs::write(&path, "a letter").unwrap();
+    let error =
+        model.fit(&data(), quiet(2).callback(CsvLogger::new(&path).append(true))).unwrap_err();
+    assert!(error.to_string().ends_with("it is no history, and is left alone: name another"));
+    assert_eq!(read(), "a letter");
+    fs::write(&path, history.to_csv()).unwrap();
     let before = read();
     let data = data();
     let others = quiet(1).validation(&data).callback(CsvLogger::new(&path).append(true));
