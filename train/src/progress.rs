@@ -1,4 +1,4 @@
-//! Progress bars of `fit`, of `cross_validate` and of a study.
+//! Progress bars of `fit`, of `cross_validate`, of a study and of a refinement.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -40,9 +40,20 @@ pub(crate) fn folds(folds: usize, wanted: bool) -> ProgressBar {
 /// The bar of a study of so many trials.
 #[cfg(feature = "search")]
 pub(crate) fn study(trials: u64, wanted: bool) -> ProgressBar {
-    let bar = bar(trials, "{bar:24} {pos:>4}/{len} trials {elapsed:>4}  {msg}", wanted);
+    ticking(trials, "{bar:24} {pos:>4}/{len} trials {elapsed:>4}  {msg}", wanted)
+}
+
+/// The bar of a refinement by so many hypergradients.
+#[cfg(feature = "search")]
+pub(crate) fn refinement(steps: u64, wanted: bool) -> ProgressBar {
+    ticking(steps, "{bar:24} {pos:>4}/{len} hypergradients {elapsed:>4}  {msg}", wanted)
+}
+
+#[cfg(feature = "search")]
+fn ticking(length: u64, template: &str, wanted: bool) -> ProgressBar {
+    let bar = bar(length, template, wanted);
     if !bar.is_hidden() {
-        // A trial may take long: the time goes on meanwhile.
+        // A step may take long: the time goes on meanwhile.
         bar.enable_steady_tick(std::time::Duration::from_secs(1));
     }
     bar

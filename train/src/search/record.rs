@@ -35,6 +35,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The steps that it reported, up to the last one: what it has spent. Step k, from 0, has spent k + 1.
+    pub fn steps(&self) -> u64 {
+        self.reports.last().map_or(0, |report| report.0.saturating_add(1))
+    }
+
     /// The value of the first report at this step or after it.
     pub fn report_at(&self, step: u64) -> Option<f64> {
         report_at(&self.reports, step)
@@ -49,7 +54,7 @@ impl Record {
             TrialState::Failed(_) => 2,
         };
         let lived = |record: &Self| match record.state {
-            TrialState::Pruned => record.reports.last().map_or(0, |report| report.0),
+            TrialState::Pruned => record.steps(),
             _ => 0,
         };
         // A number that is not there is the worst there can be.

@@ -4,6 +4,7 @@ use gradus_autograd::{Float, Module, Param, Path, Tape, Tensor, Var};
 use gradus_optim::{Adam, Hypergradient, HypergradientError, Step};
 
 use super::{Domain, SearchError, StudyResult, Value};
+use crate::progress;
 
 /// How far a knob may be from its bounds, as a part of its range: there the sigmoid has no slope.
 const EDGE: f64 = 1e-3;
@@ -159,6 +160,7 @@ impl StudyResult {
         let mut knobs = self.knobs(names)?;
         // In z, the whole range of a parameter is about 14 long: a step is a small part of it.
         let mut adam = Adam::new(0.1);
+        let bar = progress::refinement(steps as u64, self.progress);
         let mut found = slope(&knobs)?;
         let loss = found.loss.to_f64();
         let mut best =
@@ -173,8 +175,11 @@ impl StudyResult {
             if loss < best.after {
                 (best.after, best.values) = (loss, knobs.values());
             }
+            bar.set_message(format!("loss {:.4} -> {:.4}", best.before, best.after));
+            bar.inc(1);
             found = next;
         }
+        bar.finish();
         Ok(best)
     }
 }

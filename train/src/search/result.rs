@@ -16,6 +16,8 @@ pub struct StudyResult {
     pub(super) direction: Direction,
     pub(super) trials: Vec<Record>,
     best: usize,
+    /// Whether `refine` has a progress bar, as the study had.
+    pub(super) progress: bool,
 }
 
 impl StudyResult {
@@ -24,6 +26,7 @@ impl StudyResult {
         space: Space,
         direction: Direction,
         trials: impl Iterator<Item = Arc<Record>>,
+        progress: bool,
     ) -> Result<Self, SearchError> {
         let trials: Vec<Record> = trials.map(Arc::unwrap_or_clone).collect();
         let best = (0..trials.len()).min_by(|&a, &b| trials[a].rank(&trials[b], direction));
@@ -36,7 +39,7 @@ impl StudyResult {
                 });
             return Err(SearchError::NoneCompleted { trials: trials.len(), first });
         };
-        Ok(StudyResult { space, direction, trials, best })
+        Ok(StudyResult { space, direction, trials, best, progress })
     }
 
     /// The best of the completed trials; of equal ones the first.
@@ -51,8 +54,7 @@ impl StudyResult {
 
     /// The steps that all trials together reported: what the study has spent.
     pub fn steps(&self) -> u64 {
-        let spent = |trial: &Record| trial.reports.last().map_or(0, |report| report.0 + 1);
-        self.trials.iter().map(spent).sum()
+        self.trials.iter().map(Record::steps).fold(0, u64::saturating_add)
     }
 
     /// The best score up to each trial: number and score, from the first completed one on.
@@ -88,7 +90,7 @@ impl StudyResult {
                 trial.number.to_string(),
                 trial.state.to_string(),
                 trial.score.map_or(String::new(), |score| score.to_string()),
-                trial.reports.len().to_string(),
+                trial.steps().to_string(),
                 trial.seconds.to_string(),
                 error.into(),
             ];
@@ -134,7 +136,7 @@ impl fmt::Display for StudyResult {
                 trial.number.to_string(),
                 trial.score.map_or("–".into(), |score| Value::Float(score).to_string()),
                 trial.state.to_string(),
-                trial.reports.len().to_string(),
+                trial.steps().to_string(),
             ];
             rows.push(cells.into_iter().chain(names.iter().map(value)).collect());
         }

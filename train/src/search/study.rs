@@ -113,7 +113,8 @@ impl Study {
         self
     }
 
-    /// Whether there is a progress bar; there never is one where the output is not a terminal.
+    /// Whether there is a progress bar, in [`StudyResult::refine`] too; there never is one where the output is not a
+    /// terminal.
     pub fn progress(mut self, progress: bool) -> Self {
         self.progress = progress;
         self
@@ -163,7 +164,8 @@ impl Study {
         match board.error {
             Some(error) => Err(error),
             None => {
-                StudyResult::new(self.space.clone(), self.direction, board.records.into_values())
+                let records = board.records.into_values();
+                StudyResult::new(self.space.clone(), self.direction, records, self.progress)
             }
         }
     }

@@ -51,9 +51,29 @@ fn the_csv_is_exact() {
         assert_eq!(row[at("score")].parse().ok(), trial.score);
         let momentum: Option<f64> = trial.params.get("momentum").unwrap();
         assert_eq!(row[at("momentum")].parse().ok(), momentum);
-        assert_eq!(row[at("steps")].parse(), Ok(trial.reports.len()));
+        assert_eq!(row[at("steps")].parse(), Ok(trial.steps()));
     }
     assert_eq!(&rows[5][at("error")], "no luck, \"again\"");
+}
+
+/// A trial that reports every tenth step has spent them all, in the table as in the sum.
+#[test]
+fn steps_between_reports_count() {
+    let study = Study::minimize(Space::new().uniform("x", 0.0, 1.0)).trials(2).progress(false);
+    let found = study.run(|trial| {
+        if trial.number() == 0 {
+            trial.report(9, 2.0)?;
+            trial.report(19, 1.0)?;
+        }
+        Ok(1.0)
+    });
+    let found = found.unwrap();
+    assert_eq!(found.trials().iter().map(Record::steps).collect::<Vec<_>>(), [20, 0]);
+    assert_eq!(found.steps(), 20);
+    let first = found.to_csv().lines().nth(1).unwrap().to_owned();
+    assert_eq!(first.split(',').nth(3), Some("20"), "{first}");
+    let first = found.to_string().lines().nth(1).unwrap().to_owned();
+    assert_eq!(first.split_whitespace().nth(3), Some("20"), "{first}");
 }
 
 #[test]
