@@ -279,7 +279,7 @@ impl<'a, M: Layer<T>, T: Float> CrossValidate<'a, M, T> {
         Ok(FoldResult {
             number,
             seed,
-            rows: fold.test.clone(),
+            held_out: fold.test.clone(),
             scores: trainer.evaluate(&held_out)?,
             predictions: trainer.predict(held_out.x())?,
             history,

@@ -15,7 +15,7 @@ pub struct FoldResult<T: Float = f32> {
     /// Its seed.
     pub seed: u64,
     /// The rows of the data that it was judged on.
-    pub rows: Vec<usize>,
+    pub held_out: Vec<usize>,
     /// The loss and the metrics on these rows, after training.
     pub scores: Scores,
     /// The model's outputs for these rows.
@@ -103,7 +103,7 @@ impl<T: Float> CrossValidation<T> {
     /// When the models of two folds have outputs of different shapes.
     #[track_caller]
     pub fn out_of_fold(&self) -> (Vec<usize>, Tensor<T>) {
-        let rows = self.folds.iter().flat_map(|fold| &fold.rows);
+        let rows = self.folds.iter().flat_map(|fold| &fold.held_out);
         let mut order: Vec<(usize, usize)> = rows.copied().zip(0..).collect();
         order.sort_unstable();
         let tape = Tape::inference();
@@ -140,7 +140,7 @@ impl<T: Float> fmt::Display for CrossValidation<T> {
         }
         for fold in &self.folds {
             let epochs = fold.history.epochs().len();
-            write!(f, "\n{:>4}  {:>7}  {epochs:>6}", fold.number, fold.rows.len())?;
+            write!(f, "\n{:>4}  {:>7}  {epochs:>6}", fold.number, fold.held_out.len())?;
             for name in &names {
                 let value = fold.scores.get(name).unwrap_or(f64::NAN);
                 write!(f, "  {value:>0$.4}", width(name))?;

@@ -56,7 +56,7 @@ fn bits(found: &CrossValidation) -> Vec<Bits> {
         let rows = fold.history.epochs().iter().chain([&fold.scores]);
         let numbers = rows.flat_map(|row| row.iter().map(|(_, value)| value.to_bits()));
         let outputs = fold.predictions.to_vec().iter().map(|y| y.to_bits()).collect();
-        (fold.number, fold.seed, fold.rows.clone(), numbers.collect(), outputs)
+        (fold.number, fold.seed, fold.held_out.clone(), numbers.collect(), outputs)
     };
     found.folds().iter().map(of).collect()
 }
@@ -91,7 +91,7 @@ fn a_scaler_is_fitted_on_the_training_rows_alone() {
     };
     let found = cross_validate(build, &data, folds()).preprocess(fit).threads(1).run().unwrap();
     for (fold, rows) in found.folds().iter().zip(&*seen.lock().unwrap()) {
-        let others: Vec<usize> = (0..SAMPLES).filter(|row| !fold.rows.contains(row)).collect();
+        let others: Vec<usize> = (0..SAMPLES).filter(|row| !fold.held_out.contains(row)).collect();
         assert_eq!(rows, &others, "fold {}", fold.number);
     }
 }
@@ -107,7 +107,7 @@ fn a_poisoned_row_changes_no_training_of_the_fold_that_holds_it_out() {
     let (clean, poisoned) = (run(&clean), run(&poisoned));
     for (a, b) in clean.folds().iter().zip(poisoned.folds()) {
         let same = a.history.column("loss") == b.history.column("loss");
-        assert_eq!(same, a.rows.contains(&row), "fold {}", a.number);
+        assert_eq!(same, a.held_out.contains(&row), "fold {}", a.number);
         assert_ne!(a.scores, b.scores, "a poisoned row is seen by each fold, here or there");
     }
 }
@@ -130,7 +130,7 @@ fn a_builder_sees_the_training_rows_as_they_are_and_nothing_else() {
     assert_eq!(outputs.shape(), [SAMPLES, 1]);
     assert_eq!(rows, (0..SAMPLES).collect::<Vec<_>>());
     for fold in found.folds() {
-        let of: Vec<f32> = fold.rows.iter().map(|&row| outputs.at(&[row, 0])).collect();
+        let of: Vec<f32> = fold.held_out.iter().map(|&row| outputs.at(&[row, 0])).collect();
         assert_eq!(of, fold.predictions.to_vec());
     }
 }
@@ -141,7 +141,7 @@ fn scores_are_those_of_the_fold_and_means_are_over_folds() {
     let found = cross_validate(build, &data, folds()).run().unwrap();
     let mut losses = Vec::new();
     for fold in found.folds() {
-        let targets = data.subset(&fold.rows).unwrap();
+        let targets = data.subset(&fold.held_out).unwrap();
         let pairs = fold.predictions.to_vec().into_iter().zip(targets.y().to_vec());
         let squares: Vec<f64> = pairs.map(|(p, y)| f64::from(p - y).powi(2)).collect();
         let loss = squares.iter().sum::<f64>() / squares.len() as f64;
