@@ -46,26 +46,39 @@ fn workers_do_not_change_a_run() {
     assert_eq!(run(0, None), run(2, None));
 }
 
-/// All pixels become NaN.
+/// All pixels become 7.
 #[derive(Debug)]
 struct Spoil;
 
 impl<T: Float> Transform<T> for Spoil {
     fn apply(&self, image: &mut Image<'_, T>, _: &mut Rng) {
-        image.pixels().fill(T::of(f64::NAN));
+        image.pixels().fill(T::of(7.0));
     }
 }
 
+/// With a learning rate of 0, the losses of an epoch are those of the samples as they are seen.
 #[test]
 fn validation_is_left_alone() {
     let (data, augment) = (data(20), Augment::new(0).images([1, 6, 6]).add(Spoil));
     let model = Dense::new(2).inputs(36).init(4);
     let mut model = model.compile(Sgd::new(0.0), SparseCategoricalCrossentropy, &[]);
-    let options = Fit::new().validation(&data).augment(&augment);
-    let history = model.fit(&data, options).unwrap();
-    let row = history.last().unwrap();
-    assert!(row.loss().is_nan());
-    assert!(model.predict(data.x()).unwrap().first_non_finite().is_some()); // a step of 0·NaN
+    let spoilt = model.evaluate(&augment.apply(&data, 0).unwrap()).unwrap().loss();
+    let plain = model.evaluate(&data).unwrap().loss();
+    assert!((spoilt - plain).abs() > 0.1, "{spoilt} {plain}");
+    for fraction in [None, Some(0.5)] {
+        let options = Fit::new().batch_size(20).augment(&augment);
+        let history = match fraction {
+            None => model.fit(&data, options.validation(&data)).unwrap(),
+            Some(fraction) => model.fit(&data, options.validation_fraction(fraction)).unwrap(),
+        };
+        let row = history.last().unwrap();
+        // Of the second half of the samples, too: the classes take turns.
+        let rows: Vec<usize> =
+            if fraction.is_some() { (10..20).collect() } else { (0..20).collect() };
+        let held_out = model.evaluate(&data.subset(&rows).unwrap()).unwrap().loss();
+        assert_eq!(row.get("val_loss"), Some(held_out));
+        assert!((row.loss() - spoilt).abs() < 1e-5, "{row} {spoilt}");
+    }
 }
 
 #[test]
