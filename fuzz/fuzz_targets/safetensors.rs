@@ -1,5 +1,4 @@
-//! Weights as safetensors: what is read can be written, and is read again as the same; a model takes
-//! all of it or nothing.
+//! Weights as safetensors: what is read can be written, and is read again as the same.
 #![no_main]
 
 use std::fs;
