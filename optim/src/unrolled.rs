@@ -101,6 +101,9 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
     /// The gradients of a loss with respect to the trained parameters of a model, in the order of
     /// [`Module::visit`], for what is to happen between `gradients` and [`apply`](Unrolled::apply): a
     /// transformation of one's own. `None` where the loss does not depend on a parameter.
+    ///
+    /// # Panics
+    /// When the loss is not a single number.
     #[track_caller]
     pub fn gradients<M>(&self, model: &M, loss: Var<'t, T>) -> Vec<Option<Var<'t, T>>>
     where
@@ -115,6 +118,11 @@ impl<'t, R: UpdateRule, T: Float> Unrolled<'t, R, T> {
         if !self.first_order {
             return loss.try_grad(&params);
         }
+        let shape = loss.shape();
+        assert!(
+            shape.iter().product::<usize>() == 1,
+            "gradients: the loss has shape {shape:?}, not a single number: reduce it with `sum()` or `mean()`"
+        );
         let found = self.tape.pull(&[(loss, Tensor::ones(&loss.shape()))], &params);
         found.into_iter().map(|g| g.map(|g| self.tape.constant(g))).collect()
     }

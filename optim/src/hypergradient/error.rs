@@ -30,7 +30,7 @@ pub enum HypergradientError {
         shape: Vec<usize>,
     },
     /// A loss that is NaN or infinite.
-    #[error("the {which}{} is {value}: {}", at(step), advice(step))]
+    #[error("the {which}{} is {value}: {}", at(step), advice(which, step))]
     NotFinite {
         /// "training loss" or "validation loss".
         which: &'static str,
@@ -144,9 +144,11 @@ fn at(step: &Option<usize>) -> String {
 }
 
 /// What to do about a loss that is not finite.
-fn advice(step: &Option<usize>) -> &'static str {
-    match step {
-        Some(0) => "no step has been taken yet, so look at the data and the initial weights",
+fn advice(which: &str, step: &Option<usize>) -> &'static str {
+    match (which, step) {
+        // Of implicit differentiation.
+        ("training loss", None) => "no step is taken here, so look at the data and the weights",
+        (_, Some(0)) => "no step has been taken yet, so look at the data and the initial weights",
         _ => "start from a lower learning rate, clip the gradients, or unroll fewer steps",
     }
 }

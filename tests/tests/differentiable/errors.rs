@@ -161,6 +161,16 @@ fn a_step_takes_one_gradient_for_each_trained_parameter() {
     assert_eq!(model.map(|p| tape.param(&p).item()), [0.9, 2.0, 2.9]);
 }
 
+/// To first order, too: a sum would be taken for the loss.
+#[test]
+#[rustfmt::skip]
+fn the_loss_of_a_step_is_one_number() {
+    let (tape, w, sgd) = (Tape::<f64>::new(), Param::new(Tensor::from([1.0, 2.0])), Sgd::new(0.1));
+    let loss = || tape.param(&w).powf(2.0);
+    panics("grad: the variable has shape [2], not a single number: reduce it with `sum()` or `mean()`", || sgd.unrolled(&tape).step(&w, loss()));
+    panics("gradients: the loss has shape [2], not a single number: reduce it with `sum()` or `mean()`", || sgd.unrolled(&tape).first_order().step(&w, loss()));
+}
+
 #[test]
 #[should_panic(expected = "a hyperparameter is a single number, not [2]")]
 fn a_hyperparameter_is_one_number() {

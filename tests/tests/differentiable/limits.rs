@@ -218,3 +218,20 @@ fn a_loss_that_starts_out_infinite() {
         "the training loss at step 0 is inf: no step has been taken yet, so look at the data and the initial weights"
     );
 }
+
+/// Nor where there are no steps.
+#[test]
+fn an_infinite_loss_at_what_should_be_a_minimum() {
+    let (lambda, w) = (Positive::new(0.5_f64), Param::new(Tensor::scalar(0.0)));
+    let found = implicit_hypergradient(
+        &lambda,
+        &w,
+        Solver::Neumann { terms: 2, rate: 0.1 },
+        |tape| lambda.var(tape) / tape.param(&w),
+        |tape| tape.param(&w),
+    );
+    assert_eq!(
+        found.err().expect("an error").to_string(),
+        "the training loss is inf: no step is taken here, so look at the data and the weights"
+    );
+}
