@@ -1,6 +1,6 @@
 //! The same bits, whatever the number of threads.
 
-use gradus_autograd::{Activation, Float, Rng, Tape, Tensor, Var, fused};
+use gradus_autograd::{Activation, Conv, Float, Pool, Rng, Tape, Tensor, Var, fused};
 
 const THREADS: [usize; 3] = [1, 2, 3];
 /// Well above the sizes from which kernels use a second thread, and no multiple of anything.
@@ -91,6 +91,18 @@ both! {
     dense: &[&[301, 257], &[257, 263], &[263]], |v| v[0].linear(v[1], Some(v[2]), Activation::Tanh);
     softmax: &[&[ROWS, COLUMNS]], |v| v[0].softmax(1);
     batch_norm: &[&[ROWS, COLUMNS], &[COLUMNS], &[COLUMNS]], |v| v[0].batch_norm(v[1], v[2], 1, 1e-3)[0];
+    layer_norm: &[&[ROWS, COLUMNS], &[COLUMNS], &[COLUMNS]],
+        |v| v[0].layer_norm(&[COLUMNS], Some(v[1]), Some(v[2]), 1e-5);
+    convolution: &[&[5, 8, 33, 31], &[11, 8, 3, 3], &[11]],
+        |v| v[0].conv2d(v[1], Some(v[2]), Conv::new().padding(1));
+    transposed_convolution: &[&[5, 11, 33, 31], &[11, 8, 3, 3]],
+        |v| v[0].conv_transpose2d(v[1], None, Conv::new().stride(2));
+    largest_of_windows: &[&[7, 11, 53, 47]], |v| v[0].max_pool2d(Pool::new(3).stride(2));
+    means_of_windows: &[&[7, 11, 53, 47]], |v| v[0].avg_pool2d(Pool::new(3).stride(2));
+    attention: &[&[3, 5, 67, 32], &[3, 5, 71, 32], &[3, 5, 71, 24]],
+        |v| v[0].attention(v[1], v[2], None, true, 0.1);
+    lstm: &[&[9, 37, 61], &[37, 64], &[37, 64], &[256, 61], &[256, 64], &[256]],
+        |v| v[0].lstm([v[1], v[2]], [v[3], v[4]], v[5], false)[0];
     dropout: &[&[LONG]], |v| v[0].dropout(0.3);
     mean_squared_error: &[&[LONG], &[LONG]], |v| v[0].mse(v[1]);
 }
