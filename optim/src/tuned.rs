@@ -21,7 +21,7 @@ use crate::{
 ///
 /// Only the last update is looked at, older ones are taken as given; for the derivative through a whole run see
 /// [`hypergradient`](crate::hypergradient()). Each hyperparameter keeps a tensor for each parameter. A trained
-/// learning rate makes an update of Adam half as long again (3 to 6 % of a training step of an MLP 784-512-256-10),
+/// learning rate makes an update of Adam half as long again (2 to 6 % of a training step of an MLP 784-512-256-10),
 /// any other hyperparameter adds about three times a plain update.
 ///
 /// ```
