@@ -97,8 +97,8 @@ impl<T: Float> Residual<T> {
 impl<T: Float> Layer<T> for Residual<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        let around = self.shortcut.as_ref().map_or(x, |shortcut| shortcut.forward(x));
-        let y = self.inner.forward(x);
+        let around = self.shortcut.as_ref().map_or(x, |shortcut| shortcut.forward_tracked(x));
+        let y = self.inner.forward_tracked(x);
         assert!(
             around.shape() == y.shape(),
             "residual: the inner layer makes {:?} of {:?}, and the shortcut {:?}: give it a layer by `.shortcut(..)`",

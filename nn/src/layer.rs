@@ -32,8 +32,14 @@ use gradus_autograd::{Activation, Float, Module, Var};
 pub trait Layer<T: Float = f32>: Module<T> + Debug + Send + Sync {
     /// The layer's function. It never changes the layer: what a run finds out (running statistics) is
     /// noted on the tape of `x`.
-    #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T>;
+
+    /// `forward`, for whoever holds a `dyn Layer`: a wrong shape in a layer of this crate is reported at the caller.
+    #[doc(hidden)]
+    #[track_caller]
+    fn forward_tracked<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.forward(x)
+    }
 
     /// Makes parameters whose sizes follow from the shape of one input, without the batch axis. A layer that
     /// knows its sizes already has nothing to do. A model of your own builds here those of its layers that do
@@ -61,7 +67,7 @@ pub trait Layer<T: Float = f32>: Module<T> + Debug + Send + Sync {
 }
 
 /// Why a model could not be built.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A layer cannot take the shape that comes out of the one before.
@@ -86,7 +92,15 @@ pub enum BuildError {
     },
 }
 
+/// The sentence, as [`Display`](std::fmt::Display) has it: a `main` that returns an error prints it so.
+impl std::fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 impl<T: Float> Layer<T> for Activation {
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         self.of(x)
     }
@@ -117,8 +131,9 @@ impl<T: Float> Layer<T> for Activation {
 }
 
 impl<T: Float> Layer<T> for Box<dyn Layer<T>> {
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        (**self).forward(x)
+        (**self).forward_tracked(x)
     }
     fn build(&mut self, input: &[usize]) -> Result<(), BuildError> {
         (**self).build(input)

@@ -81,6 +81,7 @@ macro_rules! settings {
 }
 settings!(LayerNorm 1e-5 RmsNorm 1e-6 GroupNorm 1e-5);
 
+#[track_caller]
 fn unknown<T: Float>(kind: &str, weight: &Option<Param<T>>, settings: Settings, how: &str) {
     assert!(
         weight.is_some() || !settings.affine,

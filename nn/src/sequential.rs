@@ -65,7 +65,7 @@ impl<T: Float> Layer<T> for Sequential<T> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let mut x = x;
         for (_, layer) in &self.layers {
-            x = layer.forward(x);
+            x = layer.forward_tracked(x);
         }
         x
     }

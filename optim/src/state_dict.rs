@@ -92,7 +92,7 @@ impl From<&str> for Entry {
 }
 
 /// Why a state is not what it is taken for. Nothing has been changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// Something is not there.
@@ -135,6 +135,13 @@ pub enum StateError {
         /// What is wrong.
         why: String,
     },
+}
+
+/// The sentence, as [`Display`](std::fmt::Display) has it: a `main` that returns an error prints it so.
+impl std::fmt::Debug for StateError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl StateError {

@@ -5,7 +5,7 @@ use gradus_autograd::{Float, Gradients, Module, Path};
 use crate::{Accumulate, StateDict, StateError};
 
 /// Why no step was taken. Neither parameters nor moments have changed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
     /// A gradient that clipping does not make finite.
@@ -35,6 +35,13 @@ pub enum StepError {
         /// Its value.
         loss: f64,
     },
+}
+
+/// The sentence, as [`Display`](std::fmt::Display) has it: a `main` that returns an error prints it so.
+impl std::fmt::Debug for StepError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl StepError {

@@ -41,7 +41,7 @@ pub struct FoldData<'a, T: Float = f32> {
 }
 
 /// Why a cross-validation did not come to its end.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CrossValidationError<T: Float = f32> {
     /// The folds could not be made.
@@ -59,6 +59,13 @@ pub enum CrossValidationError<T: Float = f32> {
         /// The folds that were done until then.
         finished: CrossValidation<T>,
     },
+}
+
+/// The sentence, as [`Display`](std::fmt::Display) has it: a `main` that returns an error prints it so.
+impl<T: Float> std::fmt::Debug for CrossValidationError<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// Trains and judges a fresh model for each fold of the data.

@@ -4,7 +4,7 @@ use gradus_data::DataError;
 
 /// Why training could not begin or go on. Nothing that was finished is lost: the model keeps the
 /// weights of its last step.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// The data set is unusable.
@@ -135,6 +135,13 @@ pub enum TrainError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// The sentence, as [`Display`](std::fmt::Display) has it: a `main` that returns an error prints it so.
+impl std::fmt::Debug for TrainError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// What is too small, and what helps.

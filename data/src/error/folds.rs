@@ -1,7 +1,7 @@
 //! What can stand against folds.
 
 /// Why samples could not be divided into folds; see [`Folds`](crate::Folds).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FoldsError {
     /// A number of folds that is not from 2 to the number of samples.

@@ -2,7 +2,7 @@
 
 /// Why a file of a binary format could not be read; [`DataError::Format`](crate::DataError::Format)
 /// says which.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
     /// It begins in another way.

@@ -1,5 +1,6 @@
 //! Everything that can be wrong with data, and where.
 
+mod debug;
 mod folds;
 mod format;
 mod place;
@@ -12,7 +13,7 @@ pub use place::Place;
 ///
 /// Each message says what is wrong, where, and what to do about it. Lines and columns of a file are
 /// counted from 1, as editors do; samples, parts and classes from 0, as Rust does.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The file cannot be opened or read.

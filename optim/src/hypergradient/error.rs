@@ -7,7 +7,7 @@ use super::run::named;
 use crate::StepError;
 
 /// Why there is no hypergradient.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum HypergradientError {
     /// K = 0.
@@ -129,6 +129,13 @@ pub enum HypergradientError {
         /// How many there were.
         iterations: usize,
     },
+}
+
+/// The sentence, as [`Display`](std::fmt::Display) has it: a `main` that returns an error prints it so.
+impl std::fmt::Debug for HypergradientError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl HypergradientError {

@@ -5,7 +5,7 @@ use gradus_optim::HypergradientError;
 use super::Value;
 
 /// Why a search could not begin or go on. Trials that had ended stay in the study's file.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
     /// A space without parameters.
@@ -164,6 +164,13 @@ pub enum SearchError {
     /// The training run of the best trial could not be differentiated.
     #[error("refining: {0}")]
     Hypergradient(#[from] HypergradientError),
+}
+
+/// The sentence, as [`Display`](std::fmt::Display) has it: a `main` that returns an error prints it so.
+impl std::fmt::Debug for SearchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl SearchError {
