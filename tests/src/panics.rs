@@ -46,6 +46,13 @@ pub fn panic_text<R>(f: impl FnOnce() -> R) -> String {
     text
 }
 
+/// The line at which `f` panics.
+#[track_caller]
+pub fn panic_line<R>(f: impl FnOnce() -> R) -> u32 {
+    let Some((_, line, _)) = panic_of(f) else { panic!("no panic") };
+    line
+}
+
 /// The file, line and text of the panic of `f`.
 #[track_caller]
 fn panic_of<R>(f: impl FnOnce() -> R) -> Option<(String, u32, String)> {

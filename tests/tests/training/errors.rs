@@ -1,7 +1,9 @@
 //! What cannot be trained: typed errors, and nothing is changed.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use gradus::prelude::*;
-use gradus_tests::panics::panics;
+use gradus_tests::panics::{panic_line, panics};
 
 use super::{binary, bits, dataset, dense, labelled, normed, points, quiet};
 
@@ -352,4 +354,42 @@ fn gradients_that_cannot_be_clipped() {
          taken. Look at the loss, or lower the learning rate"
     );
     assert!(model.model.params().iter().all(|(_, p)| p.value().first_non_finite().is_none()));
+}
+
+/// The line of its `forward` where a model of one's own goes wrong.
+static WRONG: AtomicU32 = AtomicU32::new(0);
+
+#[derive(Debug, Module)]
+struct Wrong {
+    dense: Dense<f64>,
+    by: f64,
+}
+
+impl Layer<f64> for Wrong {
+    fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
+        let (h, by) = (self.dense.forward(x), x.tape().constant(Tensor::full(&[5], self.by)));
+        WRONG.store(line!() + 1, Relaxed);
+        h * by
+    }
+}
+
+/// Not at the line of `fit`, nor at one of the library, whoever calls `forward`.
+#[test]
+fn shapes_that_are_wrong_in_a_model_of_ones_own_are_told_at_its_line() {
+    let wrong = || Wrong { dense: Dense::new(3).inputs(2).init(0), by: 2.0 };
+    let mut alone = wrong().compile(Sgd::new(0.1), MeanSquaredError, &[]);
+    assert_eq!(panic_line(|| alone.fit(&points(4), quiet())), WRONG.load(Relaxed));
+    let inside = Sequential::new().add(Residual::new(wrong()));
+    let x = Tape::<f64>::new();
+    let x = x.var(Tensor::zeros(&[4, 2]));
+    assert_eq!(panic_line(|| inside.forward(x)), WRONG.load(Relaxed));
+}
+
+/// A `main` that returns an error prints it by `Debug`.
+#[test]
+fn errors_print_as_their_sentence() {
+    let why = binary().fit(&points(4), quiet().epochs(0)).expect_err("no epochs");
+    assert_eq!(format!("{why:?}"), "fit: the number of epochs is 0; training takes at least 1");
+    let why = Dataset::<f64>::new(Tensor::zeros(&[0, 2]), Tensor::zeros(&[0, 1]));
+    assert_eq!(format!("{:?}", why.expect_err("no samples")), "the data set has no samples");
 }
